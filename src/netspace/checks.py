@@ -1,0 +1,56 @@
+"""Checks of one field of a value: each stores the cleaned value or raises one sentence.
+
+They are called from `__post_init__` of frozen dataclasses; `error` is the family member to raise.
+"""
+
+import math
+import operator
+from collections.abc import Collection
+from typing import Any
+
+from netspace.errors import InputError, did_you_mean
+
+
+def whole(value: Any, field: str, error: type[InputError], *, minimum: int = 1) -> None:
+    """Check that a field is an integer of at least `minimum`, and store it as a Python int."""
+    given = getattr(value, field)
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise error(f"{field} (={given!r}) must be a whole number") from None
+    if isinstance(given, bool) or number < minimum:
+        raise error(f"{field} (={given!r}) must be a whole number of at least {minimum}")
+    object.__setattr__(value, field, number)
+
+
+def number(
+    value: Any,
+    field: str,
+    error: type[InputError],
+    *,
+    minimum: float = 0.0,
+    above: bool = False,
+    maximum: float = math.inf,
+) -> None:
+    """Check that a field is a finite number in [minimum, maximum] (`above`: minimum excluded); store a float."""
+    given = getattr(value, field)
+    try:
+        stored = float(given)
+    except (TypeError, ValueError):
+        raise error(f"{field} (={given!r}) must be a number") from None
+    low = stored > minimum if above else stored >= minimum
+    if isinstance(given, bool) or not math.isfinite(stored) or not low or stored > maximum:
+        bounds = f"{'above' if above else 'at least'} {minimum:g}"
+        if math.isfinite(maximum):
+            bounds += f" and at most {maximum:g}"
+        raise error(f"{field} (={given!r}) must be {bounds}")
+    object.__setattr__(value, field, stored)
+
+
+def one_of(value: Any, field: str, error: type[InputError], allowed: Collection[Any]) -> None:
+    """Check that a field has one of the allowed values."""
+    given = getattr(value, field)
+    if given not in allowed:
+        hint = did_you_mean(given, map(str, allowed)) if isinstance(given, str) else ""
+        choices = ", ".join(map(str, allowed))
+        raise error(f"{field} (={given!r}) must be one of {choices}" + (hint if "mean" in hint else ""))

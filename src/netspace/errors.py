@@ -1,0 +1,72 @@
+"""Every error that netspace raises on purpose, as one family.
+
+    NetspaceError
+    ├── InputError (ValueError)            what was asked cannot be done; nothing was written
+    │   ├── SpecError                      a network that cannot exist
+    │   ├── SpaceError                     a space, a law or a budget that cannot be met
+    │   ├── DataError                      a data set that is missing, empty or damaged
+    │   ├── StudyFileError                 a study file with a wrong field
+    │   └── StoreError                     a store that cannot be opened, written or continued
+    ├── MissingFrameworkError (ImportError)  a backend whose framework is not installed
+    └── ExecutionError (RuntimeError)      work that was begun and could not be finished
+
+`InputError` and `MissingFrameworkError` end a command with exit code 2 (wrong usage), all others with 1.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class NetspaceError(Exception):
+    """The root of the family; its text is one sentence that a user can act on."""
+
+    exit_code = 1
+
+
+class InputError(NetspaceError, ValueError):
+    """What was asked cannot be done: the sentence names field, value, rule and the nearest valid choice."""
+
+    exit_code = 2
+
+
+class SpecError(InputError):
+    """A network that cannot exist."""
+
+
+class SpaceError(InputError):
+    """A design space, a law or a budget that cannot be met."""
+
+
+class DataError(InputError):
+    """A data set that is missing, empty or damaged."""
+
+
+class StudyFileError(InputError):
+    """A study file with a wrong field."""
+
+
+class StoreError(InputError):
+    """A store that cannot be opened, written or continued."""
+
+
+class MissingFrameworkError(NetspaceError, ImportError):
+    """A backend whose framework is not installed."""
+
+    exit_code = 2
+
+
+class ExecutionError(NetspaceError, RuntimeError):
+    """Work that was begun and could not be finished."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?` for the nearest known name, or the list of known names.
+
+    >>> did_you_mean("anynetx_f", ["anynetx_a", "regnetx"])
+    "; did you mean 'anynetx_a'?"
+    >>> did_you_mean("zzz", ["a", "b"])
+    '; known: a, b'
+    """
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(names))}"

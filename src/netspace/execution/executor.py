@@ -1,0 +1,110 @@
+"""What an executor promises, and the simplest one: in this process, one task after the other.
+
+An executor takes a `setup`, called once per worker, which returns the work function; it then calls the work
+function once per task and yields events. For every task exactly one `Done`, `Failed` or `Crashed` comes out,
+unless `should_stop` turned true before it was finished. Tasks begin in the order given. An exception in a task
+is its `Failed` event and stops nothing; a worker that dies is the `Crashed` event of its task and is replaced.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Report = Callable[[Any], None]
+Work = Callable[[Any, Report], Any]
+Setup = Callable[[], Work]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Something to do: a key that names it in events, and what the work function takes."""
+
+    key: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a task said while it ran."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A task that returned."""
+
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A task that raised; `reason` is the exception in one line, `detail` its traceback."""
+
+    key: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed:
+    """A task whose worker died; `reason` says how."""
+
+    key: str
+    reason: str
+
+
+Event = Progress | Done | Failed | Crashed
+
+
+def never() -> bool:
+    """Return False: the `should_stop` of a run that is not to be stopped."""
+    return False
+
+
+class Executor(Protocol):
+    """The contract; `tests/contracts` holds the same in code."""
+
+    def run(
+        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """Yield the events of all tasks; `should_stop` is asked at least once a second."""
+        ...
+
+
+class InlineExecutor:
+    """Runs tasks in this process, where a debugger sees them; `raise_errors` lets the true error through."""
+
+    def __init__(self, *, raise_errors: bool = False) -> None:
+        self._raise_errors = raise_errors
+
+    def run(
+        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
+    ) -> Iterator[Event]:
+        """Yield the events of all tasks; `should_stop` is asked between tasks."""
+        work = setup()
+        for task in tasks:
+            if should_stop():
+                return
+            said: list[Any] = []
+            try:
+                outcome: Event = Done(key=task.key, value=work(task.payload, said.append))
+            except Exception as problem:
+                if self._raise_errors:
+                    raise
+                outcome = failure(task.key, problem)
+            for value in said:
+                yield Progress(key=task.key, value=value)
+            yield outcome
+
+
+def failure(key: str, problem: Exception) -> Failed:
+    """Return the event of a task that raised."""
+    return Failed(
+        key=key,
+        reason=f"{type(problem).__name__}: {problem}",
+        detail="".join(traceback.format_exception(problem)),
+    )

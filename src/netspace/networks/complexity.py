@@ -1,0 +1,133 @@
+"""Flops, params and activations of a network, exactly, by one arithmetic for one network or a million.
+
+*flops* are multiply-adds counted once, of convolutions and linear layers (biases counted where present);
+*params* are all learnable numbers; *activations* are the output elements of all convolutions and of the linear
+layer. Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.3 and its released code.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from netspace.errors import SpecError
+from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, plan, stage_sides
+from netspace.networks.spec import NetworkSpec, SpecArrays
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complexity:
+    """What a network costs; integers, or int64 arrays of shape (n,) for n networks.
+
+    `flops` [multiply-adds], `params` [numbers], `activations` [numbers].
+    """
+
+    flops: Any
+    params: Any
+    activations: Any
+
+    def __add__(self, other: "Complexity") -> "Complexity":
+        return Complexity(
+            flops=self.flops + other.flops,
+            params=self.params + other.params,
+            activations=self.activations + other.activations,
+        )
+
+    def __mul__(self, count: Any) -> "Complexity":
+        return Complexity(
+            flops=self.flops * count, params=self.params * count, activations=self.activations * count
+        )
+
+
+MEASURES = ("flops", "params", "activations")
+"""The names of the three measures, in the order in which tables show them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One line of a layer summary: the part's output and what the part costs.
+
+    `width` [channels] and `side` [pixels] describe its output; the head's is (num_classes, 1).
+    """
+
+    name: str
+    depth: int
+    width: int
+    side: int
+    complexity: Complexity
+
+
+def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complexity:
+    """Return the complexity of one network (integers) or of n networks (arrays of shape (n,)).
+
+    Raises: SpecError where the resolution is too small for the strides.
+
+    >>> from netspace.networks.zoo import network
+    >>> complexity(network("regnetx_200mf"))
+    Complexity(flops=199040872, params=2684792, activations=2164056)
+    """
+    total = Complexity(flops=0, params=0, activations=0)
+    for _, cost in _costs(plan(spec), stage_sides(spec, check_resolution(resolution))):
+        total += cost
+    return total
+
+
+def parts(spec: NetworkSpec, resolution: int = 224) -> tuple[Part, ...]:
+    """Return the layer summary: stem, each stage, head, with output shape and complexity.
+
+    Raises: SpecError where the resolution is too small for the strides.
+    """
+    planned = plan(spec)
+    sides = stage_sides(spec, check_resolution(resolution))
+    names = ("stem", *(f"stage {i + 1}" for i in range(len(spec.stages))), "head")
+    depths = (1, *(stage.depth for stage in spec.stages), 1)
+    widths = (spec.stem.width, *(stage.width for stage in spec.stages), spec.num_classes)
+    totals = [Complexity(flops=0, params=0, activations=0) for _ in names]
+    for position, cost in _costs(planned, sides):
+        totals[position] += cost
+    return tuple(
+        Part(name=name, depth=depth, width=width, side=side, complexity=total)
+        for name, depth, width, side, total in zip(names, depths, widths, (*sides, 1), totals, strict=True)
+    )
+
+
+def check_resolution(resolution: int) -> int:
+    """Return a resolution [pixels] that an image can have. Raises: SpecError."""
+    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
+        raise SpecError(f"resolution (={resolution!r}) must be a whole number of pixels, at least 1")
+    return resolution
+
+
+def _costs(planned: NetworkPlan, sides: tuple[int, ...]) -> Iterator[tuple[int, Complexity]]:
+    """Yield (position of the part, cost) for everything that a plan holds."""
+    yield 0, _cost(planned.stem, sides[0])
+    in_side = sides[0]
+    for position, (stage, side) in enumerate(zip(planned.stages, sides[1:], strict=True), start=1):
+        yield position, _block_cost(stage.first, in_side, side)
+        yield position, _block_cost(stage.rest, side, side) * (stage.depth - 1)
+        in_side = side
+    yield len(sides), _cost(planned.head, 1)
+
+
+def _block_cost(block: BlockPlan, in_side: int, out_side: int) -> Complexity:
+    total = Complexity(flops=0, params=0, activations=0)
+    side = in_side
+    for convolution in block.convolutions:
+        side = out_side if convolution.stride > 1 else side
+        total += _cost(convolution, side)
+    if block.se is not None:
+        total = total + _cost(block.se.reduce, 1) + _cost(block.se.expand, 1)
+    if block.projection is not None:
+        total += _cost(block.projection, out_side) * block.has_projection
+    return total
+
+
+def _cost(layer: Convolution, out_side: int) -> Complexity:
+    weights = layer.kernel_size**2 * (layer.in_width // layer.num_groups) * layer.out_width
+    biases = layer.out_width if layer.bias else 0
+    norms = 2 * layer.out_width if layer.norm else 0
+    pixels = out_side * out_side
+    return Complexity(
+        flops=(weights + biases) * pixels,
+        params=weights + biases + norms,
+        activations=layer.out_width * pixels,
+    )

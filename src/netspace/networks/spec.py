@@ -1,0 +1,209 @@
+"""What a person chooses about a network, and nothing that follows from it.
+
+A spec is a frozen value: stem, stages, head. It is checked when made, so a spec that exists can be built.
+`SpecArrays` holds the same choices for many networks at once, as columns; everything downstream takes either.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace import values
+from netspace.checks import number, one_of, whole
+from netspace.errors import SpecError
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+def inner_width(width: Any, bottleneck_ratio: Any) -> Any:
+    """Return width / bottleneck_ratio, rounded to the nearest integer; integers or arrays alike.
+
+    >>> inner_width(64, 4.0), inner_width(16, 0.25)
+    (16, 64)
+    """
+    inner = np.rint(np.asarray(width) / bottleneck_ratio).astype(np.int64)
+    return inner if inner.ndim else int(inner)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stem:
+    """The first convolution: `kernel_size` x `kernel_size`, then batch norm and ReLU.
+
+    Stride 2 halves each side (the paper's stem); stride 1 keeps small images whole.
+    """
+
+    width: int = 32
+    kernel_size: int = 3
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        whole(self, "width", SpecError)
+        whole(self, "kernel_size", SpecError)
+        whole(self, "stride", SpecError)
+        if self.kernel_size % 2 == 0:
+            raise SpecError(
+                f"kernel_size (={self.kernel_size}) must be odd, so that padding keeps the image centred; "
+                f"nearest: {self.kernel_size - 1} or {self.kernel_size + 1}"
+            )
+        one_of(self, "stride", SpecError, (1, 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the body: `depth` equal blocks, the first of which has the stride.
+
+    `bottleneck_ratio` divides: inner width = width / bottleneck_ratio. `group_width` is the number of channels
+    per group of the 3x3 convolution; the number of groups is derived.
+    """
+
+    depth: int
+    width: int
+    group_width: int
+    bottleneck_ratio: float = 1.0
+    stride: int = 2
+
+    def __post_init__(self) -> None:
+        for field in ("depth", "width", "group_width"):
+            whole(self, field, SpecError)
+        whole(self, "stride", SpecError)
+        one_of(self, "stride", SpecError, (1, 2))
+        number(self, "bottleneck_ratio", SpecError, above=True)
+        ratio = self.bottleneck_ratio
+        inner = inner_width(self.width, ratio)
+        if inner < 1 or inner * ratio != self.width:
+            low, high = _neighbours(self.width, lambda w: _divides_exactly(w, ratio))
+            raise SpecError(
+                f"width (={self.width}) divided by bottleneck_ratio (={ratio:g}) must be a whole number; "
+                f"nearest widths: {_either(low, high)}"
+            )
+        if inner % self.group_width:
+            low, high = _neighbours(
+                self.width,
+                lambda w: _divides_exactly(w, ratio) and inner_width(w, ratio) % self.group_width == 0,
+            )
+            raise SpecError(
+                f"group_width (={self.group_width}) must divide the inner width (={inner}, that is width "
+                f"{self.width} / bottleneck_ratio {ratio:g}); nearest widths: {_either(low, high)}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """A network of stem, stages of X blocks and head (global average pooling and one linear layer).
+
+    `conv_bias` gives every convolution a bias, as in the chapter's code; the paper's networks have none.
+    `se_ratio` adds squeeze-and-excitation whose reduced width is round(se_ratio x the block's input width).
+    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3 and figure 4.
+
+    >>> spec = NetworkSpec(stages=(Stage(depth=1, width=32, group_width=16),), num_classes=10)
+    >>> NetworkSpec.from_dict(spec.to_dict()) == spec
+    True
+    """
+
+    stages: tuple[Stage, ...]
+    stem: Stem = Stem()
+    num_classes: int = 1000
+    in_channels: int = 3
+    conv_bias: bool = False
+    se_ratio: float | None = None
+
+    def __post_init__(self) -> None:
+        whole(self, "num_classes", SpecError)
+        whole(self, "in_channels", SpecError)
+        object.__setattr__(self, "stages", tuple(self.stages))
+        if not self.stages:
+            raise SpecError("stages (=()) must hold at least one stage")
+        if self.se_ratio is not None:
+            number(self, "se_ratio", SpecError, above=True)
+
+    @property
+    def digest(self) -> str:
+        """The content digest: equal for equal networks, on every machine."""
+        return values.digest(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the spec as plain data for JSON or TOML."""
+        plain: dict[str, Any] = values.to_dict(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "NetworkSpec":
+        """Return the spec of plain data. Raises: SpecError, naming the path of the wrong field."""
+        return values.from_dict(cls, data, error=SpecError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageArrays:
+    """One stage of n networks: each field but the stride is an array of shape (n,)."""
+
+    depth: IntArray
+    width: IntArray
+    group_width: IntArray
+    bottleneck_ratio: FloatArray
+    stride: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecArrays:
+    """n networks with the same number of stages, as columns; the fields of `NetworkSpec`, unchecked.
+
+    Shapes: arrays inside `stages` are (n,).
+    """
+
+    stages: tuple[StageArrays, ...]
+    stem: Stem = Stem()
+    num_classes: int = 1000
+    in_channels: int = 3
+    conv_bias: bool = False
+    se_ratio: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.stages[0].depth)
+
+    def table(self) -> FloatArray:
+        """Return one row per network that tells networks apart; shape (n, 4 * stages)."""
+        columns = [
+            column
+            for stage in self.stages
+            for column in (stage.depth, stage.width, stage.bottleneck_ratio, stage.group_width)
+        ]
+        return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+
+    def __getitem__(self, index: int) -> NetworkSpec:
+        """Return network `index` as a checked spec."""
+        return NetworkSpec(
+            stages=tuple(
+                Stage(
+                    depth=int(stage.depth[index]),
+                    width=int(stage.width[index]),
+                    group_width=int(stage.group_width[index]),
+                    bottleneck_ratio=float(stage.bottleneck_ratio[index]),
+                    stride=stage.stride,
+                )
+                for stage in self.stages
+            ),
+            stem=self.stem,
+            num_classes=self.num_classes,
+            in_channels=self.in_channels,
+            conv_bias=self.conv_bias,
+            se_ratio=self.se_ratio,
+        )
+
+
+def _divides_exactly(width: int, ratio: float) -> bool:
+    inner: int = inner_width(width, ratio)
+    return inner >= 1 and inner * ratio == width
+
+
+def _neighbours(width: int, valid: Any) -> tuple[int | None, int | None]:
+    """Return the nearest valid widths below and above, or None where there is none within reach."""
+    low = next((w for w in range(width - 1, 0, -1) if valid(w)), None)
+    high = next((w for w in range(width + 1, 16 * width + 4096) if valid(w)), None)
+    return low, high
+
+
+def _either(low: int | None, high: int | None) -> str:
+    return " or ".join(str(w) for w in (low, high) if w is not None) or "none nearby"

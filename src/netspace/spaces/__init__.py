@@ -1,0 +1,1 @@
+"""Distributions over networks: laws of single parameters, relations across stages, spaces, sampling."""

@@ -1,0 +1,90 @@
+"""Bands of complexity: which networks a study can afford."""
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace.errors import SpaceError
+from netspace.networks.complexity import MEASURES, Complexity
+
+_SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Closed bands (low, high) of flops [multiply-adds], params and activations [numbers]; None: no band."""
+
+    flops: tuple[float, float] | None = None
+    params: tuple[float, float] | None = None
+    activations: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for measure, (low, high) in self.bands().items():
+            if not (math.isfinite(low) and math.isfinite(high)) or low < 0:
+                raise SpaceError(f"{measure} (={[low, high]}) must be two finite numbers of at least 0")
+            if low > high:
+                raise SpaceError(
+                    f"{measure} (={show_band(low, high)}) is upside down; the nearest is {show_band(high, low)}"
+                )
+
+    def bands(self) -> dict[str, tuple[float, float]]:
+        """Return the bands that are set."""
+        return {m: band for m in MEASURES if (band := getattr(self, m)) is not None}
+
+    def meets(self, complexity: Complexity) -> npt.NDArray[np.bool_]:
+        """Return which networks lie in every band; shape (n,)."""
+        inside = np.ones(np.shape(complexity.flops), dtype=bool)
+        for measure, (low, high) in self.bands().items():
+            value = getattr(complexity, measure)
+            inside &= (value >= low) & (value <= high)
+        return inside
+
+    def describe(self) -> str:
+        """Return the bands in a few words.
+
+        >>> Budget(flops=(2e6, 8e6)).describe()
+        'flops in 2M..8M'
+        """
+        bands = self.bands().items()
+        return ", ".join(f"{m} in {show_band(*band)}" for m, band in bands) or "no band"
+
+
+def show_number(number: float) -> str:
+    """Return a count with a suffix k, M, G or T and three digits.
+
+    >>> show_number(360e6), show_number(1602850792), show_number(64), show_number(999_999)
+    ('360M', '1.6G', '64', '1M')
+    """
+    for suffix, unit in reversed(_SUFFIXES.items()):
+        if float(f"{number:.3g}") >= unit:
+            return f"{float(f'{number / unit:.3g}'):g}{suffix}"
+    return f"{number:.3g}"
+
+
+def show_band(low: float, high: float) -> str:
+    """Return a band as `360M..400M`."""
+    return f"{show_number(low)}..{show_number(high)}"
+
+
+def parse_number(text: str) -> float:
+    """Return the number of a text such as `360M`, `1.6G` or `2e6`. Raises: SpaceError.
+
+    >>> parse_number("360M"), parse_number("2e6")
+    (360000000.0, 2000000.0)
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMGT]?)F?\s*", text)
+    try:
+        return float(match[1]) * _SUFFIXES[match[2]]  # type: ignore[index]
+    except (TypeError, ValueError):
+        raise SpaceError(f"{text!r} is not a number such as 2e6, 360M or 1.6G") from None
+
+
+def parse_band(text: str) -> tuple[float, float]:
+    """Return (low, high) of a text such as `360M..400M`. Raises: SpaceError."""
+    low, dots, high = text.partition("..")
+    if not dots:
+        raise SpaceError(f"{text!r} is not a band such as 360M..400M")
+    return parse_number(low), parse_number(high)

@@ -1,0 +1,186 @@
+"""The law of one parameter: a finite set of values on a closed range, each with its exact probability.
+
+A law maps a uniform number in [0, 1) to a value by its inverse distribution function, so that one uniform
+number is one draw, on any machine.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from netspace.errors import SpaceError
+from netspace.networks.spec import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Range:
+    """A closed range [low, high] of which a law takes some values."""
+
+    low: float
+    high: float
+
+    kind: ClassVar[str]
+
+    def narrow(self, low: float, high: float) -> "Law":
+        """Return this law conditioned on [low, high]. Raises: SpaceError where that is not inside."""
+        if low > high:
+            raise SpaceError(f"range [{low:g}, {high:g}] is upside down; the nearest is [{high:g}, {low:g}]")
+        if low < self.low or high > self.high:
+            near = (min(max(low, self.low), self.high), max(min(high, self.high), self.low))
+            raise SpaceError(
+                f"range [{low:g}, {high:g}] must lie inside [{self.low:g}, {self.high:g}]; "
+                f"nearest: [{near[0]:g}, {near[1]:g}]"
+            )
+        return replace(self, low=low, high=high)  # type: ignore[return-value]
+
+    def describe(self) -> str:
+        """Return the law in a few words."""
+        return f"{self.low:g}..{self.high:g}, {self.kind}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stepped(_Range):
+    """The multiples of `step` in [low, high]."""
+
+    step: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.step > 0):
+            raise SpaceError(
+                f"range [{self.low}, {self.high}] in steps of {self.step} must be finite numbers"
+            )
+        for field in ("low", "high"):
+            bound = float(getattr(self, field))
+            near = round(bound / self.step) * self.step
+            if abs(near - bound) > 1e-9 * max(1.0, abs(bound)):
+                raise SpaceError(
+                    f"{field} (={bound:g}) must be a multiple of the step {self.step:g}; nearest: {near:g}"
+                )
+            object.__setattr__(self, field, bound)
+        if not self.step <= self.low <= self.high:
+            raise SpaceError(
+                f"range [{self.low:g}, {self.high:g}] must be the right way up and begin at {self.step:g} or above"
+            )
+
+    def describe(self) -> str:
+        """Return the law in a few words."""
+        return _Range.describe(self) + (f" in steps of {self.step:g}" if self.step != 1 else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uniform(_Stepped):
+    """Every multiple of `step` in [low, high] with the same probability."""
+
+    kind: ClassVar[str] = "uniform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogUniform(_Stepped):
+    """x log-uniform on (low - min(step, low/2), high], rounded up to a multiple of `step`.
+
+    So v has the probability ln(v / max(v - step, l)) / ln(high / l) with l = low - min(step, low/2).
+    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.2, and the released sampler.
+    """
+
+    kind: ClassVar[str] = "log-uniform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowersOfTwo(_Range):
+    """The powers of two in [low, high], each with the same probability."""
+
+    kind: ClassVar[str] = "powers of two"
+
+    def __post_init__(self) -> None:
+        for field in ("low", "high"):
+            bound = float(getattr(self, field))
+            if not (math.isfinite(bound) and bound >= 1 and math.log2(bound).is_integer()):
+                near = 2 ** max(0, round(math.log2(bound))) if bound > 0 and math.isfinite(bound) else 1
+                raise SpaceError(f"{field} (={bound:g}) must be a power of two; nearest: {near}")
+            object.__setattr__(self, field, bound)
+        if self.low > self.high:
+            raise SpaceError(f"range [{self.low:g}, {self.high:g}] is upside down")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Each of the listed values with the same probability."""
+
+    options: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        options = tuple(float(option) for option in self.options)
+        object.__setattr__(self, "options", options)
+        if not options or len(set(options)) != len(options) or list(options) != sorted(options):
+            raise SpaceError(f"options (={options}) must be at least one value, rising, each once")
+
+    def narrow(self, low: float, high: float) -> "Choice":
+        """Return the law conditioned on [low, high]. Raises: SpaceError where no option is inside."""
+        kept = tuple(option for option in self.options if low <= option <= high)
+        if not kept:
+            raise SpaceError(f"range [{low:g}, {high:g}] holds none of the options {self.describe()}")
+        return Choice(options=kept)
+
+    def describe(self) -> str:
+        """Return the law in a few words."""
+        return "one of " + ", ".join(f"{option:g}" for option in self.options)
+
+
+Law = Uniform | LogUniform | PowersOfTwo | Choice
+
+
+@functools.cache
+def law_values(law: Law) -> FloatArray:
+    """Return the values of a law, rising; shape (values,), read-only."""
+    if isinstance(law, Choice):
+        grid: FloatArray = np.array(law.options, dtype=np.float64)
+    elif isinstance(law, PowersOfTwo):
+        grid = 2.0 ** np.arange(round(math.log2(law.low)), round(math.log2(law.high)) + 1)
+    else:
+        first, last = round(law.low / law.step), round(law.high / law.step)
+        # Rounding gives the decimal that was meant: 3 * 0.1 is not 0.3.
+        grid = np.round(np.arange(first, last + 1) * law.step, 10)
+    grid.flags.writeable = False
+    return grid
+
+
+@functools.cache
+def probabilities(law: Law) -> FloatArray:
+    """Return the probability of each value of a law; shape (values,), read-only, sum 1.
+
+    >>> probabilities(LogUniform(low=1, high=4)).round(3).tolist()
+    [0.333, 0.333, 0.195, 0.138]
+    """
+    grid = law_values(law)
+    if isinstance(law, LogUniform):
+        floor = law.low - min(law.step, law.low / 2)
+        chances = np.log(grid / np.maximum(grid - law.step, floor)) / math.log(law.high / floor)
+    else:
+        chances = np.full(len(grid), 1.0 / len(grid))
+    chances.flags.writeable = False
+    return chances
+
+
+def draw_index(cumulative: FloatArray, uniform: FloatArray) -> IntArray:
+    """Return the index of the value that each uniform number in [0, 1) falls on; the shape of `uniform`."""
+    index = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    return np.minimum(index, len(cumulative) - 1)
+
+
+def draw(law: Law, uniform: FloatArray) -> FloatArray:
+    """Return the values of a law at uniform numbers in [0, 1); the shape of `uniform`."""
+    return law_values(law)[draw_index(np.cumsum(probabilities(law)), uniform)]
+
+
+def as_range(given: float | Iterable[float]) -> tuple[float, float]:
+    """Return (low, high) of a range written as [low, high] or as one number. Raises: SpaceError."""
+    if isinstance(given, int | float):
+        return float(given), float(given)
+    bounds = tuple(given)
+    if len(bounds) != 2:
+        raise SpaceError(f"range {list(bounds)} must be one number or [low, high]")
+    return float(bounds[0]), float(bounds[1])

@@ -1,0 +1,189 @@
+"""What two populations of errors allow one to claim: majorises, equivalent, crossing, or nothing yet.
+
+Each claim has to be won by a test whose level holds; what none of them wins is undecided. In order, since
+several can be won at once:
+
+1. *equivalent*: at no error is either space behind by `margin`, and the medians are within `median_margin`.
+   It comes first, because the margins say which differences do not matter, however surely they are seen.
+2. *crossing*: each space is better somewhere. It comes before majorisation, which it contradicts.
+3. *majorises*: A is better (by ranks, at alpha/2), and at no error is it behind by `margin`.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from numpy.typing import ArrayLike
+
+from netspace.errors import InputError
+from netspace.stats import sentence
+from netspace.stats.edf import EDF, checked_errors
+from netspace.stats.evidence import Criteria, Evidence, gather
+
+
+class VerdictKind(StrEnum):
+    """What was won; A majorises B when F_A(e) >= F_B(e) for every error e."""
+
+    A_MAJORISES = "a_majorises"
+    B_MAJORISES = "b_majorises"
+    EQUIVALENT = "equivalent"
+    CROSSING = "crossing"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """An EDF at its `errors` (steps,): F as `shares` (steps,), and the limits of a band around all of it."""
+
+    errors: tuple[float, ...]
+    shares: tuple[float, ...]
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+
+    @classmethod
+    def around(cls, edf: EDF, level: float) -> Self:
+        """Return the band that holds the true distribution with this probability."""
+        columns = (*edf.steps, *edf.band(level))
+        errors, shares, lower, upper = (tuple(column.tolist()) for column in columns)
+        return cls(errors=errors, shares=shares, lower=lower, upper=upper)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A claim about two spaces, in words as `sentence`, with the numbers behind it and the rules for it.
+
+    `bands` are those of A and of B, each at the confidence of this comparison.
+    """
+
+    kind: VerdictKind
+    sentence: str
+    criteria: Criteria
+    evidence: Evidence
+    bands: tuple[Band, Band]
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names of A and B."""
+        return self.evidence.a.name, self.evidence.b.name
+
+    @property
+    def p_values(self) -> dict[str, float]:
+        """The p-value of each elementary claim, not adjusted for other comparisons (see `criteria.alpha`).
+
+        `better` and `somewhere_better` are judged at alpha/2, `not_worse` (nowhere, by the margin) at alpha.
+        """
+        return {
+            f"{label}_{claim}": getattr(side, f"p_{claim}")
+            for label, side in (("a", self.evidence.a), ("b", self.evidence.b))
+            for claim in ("better", "somewhere_better", "not_worse")
+        }
+
+
+def compare(
+    errors_a: ArrayLike,
+    errors_b: ArrayLike,
+    *,
+    margin: float = 0.10,
+    median_margin: float = 0.005,
+    level: float = 0.95,
+    names: tuple[str, str] = ("A", "B"),
+) -> Verdict:
+    """Judge two populations by their errors: (networks_a,) and (networks_b,), in [0, 1], `inf` for a failure.
+
+    A false claim is made with probability 1 - `level` at most. `margin` [share of networks] is how far A's EDF
+    may lie below B's for A still to majorise B; it and `median_margin` [error] say what is equivalent.
+    Raises: InputError for errors, margins, a level or names that cannot be.
+
+    >>> best = compare([0.01 * i for i in range(40)], [0.2 + 0.01 * i for i in range(40)])
+    >>> best.kind.value, best.evidence.median_difference
+    ('a_majorises', -0.2)
+    """
+    criteria = Criteria(margin=margin, median_margin=median_margin, level=level)
+    _check_names(names)
+    a = EDF(errors=checked_errors(errors_a, "errors_a"))
+    b = EDF(errors=checked_errors(errors_b, "errors_b"))
+    return _judge(a, b, names, criteria)
+
+
+def compare_all(
+    populations: Mapping[str, ArrayLike],
+    *,
+    margin: float = 0.10,
+    median_margin: float = 0.005,
+    level: float = 0.95,
+) -> tuple[Verdict, ...]:
+    """Judge every pair of populations, in the mapping's order, so that `level` holds for all claims together.
+
+    The correction is Holm's: while m pairs are undecided each is held to (1 - level) / m; pairs that win a
+    claim keep it, and leave the others more room.
+    Raises: InputError for fewer than two populations, or as `compare` does.
+    Source: Holm 1979.
+    """
+    if len(populations) < 2:
+        raise InputError(f"populations (={list(populations)}) must name at least two populations to compare")
+    edfs = {name: EDF(errors=checked_errors(errors, name)) for name, errors in populations.items()}
+    pairs = list(itertools.combinations(edfs, 2))
+    verdicts: dict[tuple[str, str], Verdict] = {}
+    open_pairs = pairs
+    while open_pairs:
+        criteria = Criteria(
+            margin=margin,
+            median_margin=median_margin,
+            level=level,
+            comparisons=len(pairs),
+            sharing=len(open_pairs),
+        )
+        for pair in open_pairs:
+            verdicts[pair] = _judge(edfs[pair[0]], edfs[pair[1]], pair, criteria)
+        still_open = [pair for pair in open_pairs if verdicts[pair].kind is VerdictKind.UNDECIDED]
+        if len(still_open) == len(open_pairs):
+            break
+        open_pairs = still_open
+    return tuple(verdicts[pair] for pair in pairs)
+
+
+def _judge(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Verdict:
+    evidence = gather(a, b, names, criteria)
+    kind = _kind(evidence, criteria)
+    return Verdict(
+        kind=kind,
+        sentence=_sentence(kind, evidence, criteria),
+        criteria=criteria,
+        evidence=evidence,
+        bands=(Band.around(a, 1.0 - criteria.alpha), Band.around(b, 1.0 - criteria.alpha)),
+    )
+
+
+def _kind(evidence: Evidence, criteria: Criteria) -> VerdictKind:
+    a, b, alpha = evidence.a, evidence.b, criteria.alpha
+    lower, upper = evidence.median_interval
+    near_medians = -criteria.median_margin < lower and upper < criteria.median_margin
+    if near_medians and max(a.p_not_worse, b.p_not_worse) <= alpha:
+        return VerdictKind.EQUIVALENT
+    # Between equals either claim of a direction would be false: the two share the risk.
+    if max(a.p_somewhere_better, b.p_somewhere_better) <= alpha / 2:
+        return VerdictKind.CROSSING
+    if a.p_better <= alpha / 2 and a.p_not_worse <= alpha:
+        return VerdictKind.A_MAJORISES
+    if b.p_better <= alpha / 2 and b.p_not_worse <= alpha:
+        return VerdictKind.B_MAJORISES
+    return VerdictKind.UNDECIDED
+
+
+def _sentence(kind: VerdictKind, evidence: Evidence, criteria: Criteria) -> str:
+    if kind is VerdictKind.A_MAJORISES:
+        return sentence.majorises(evidence.a, evidence.b, evidence, criteria)
+    if kind is VerdictKind.B_MAJORISES:
+        return sentence.majorises(evidence.b, evidence.a, evidence, criteria)
+    if kind is VerdictKind.EQUIVALENT:
+        return sentence.equivalent(evidence, criteria)
+    if kind is VerdictKind.CROSSING:
+        return sentence.crossing(evidence, criteria)
+    return sentence.undecided(evidence, criteria)
+
+
+def _check_names(names: tuple[str, str]) -> None:
+    if len(names) != 2 or names[0] == names[1] or not all(names):
+        raise InputError(f"names (={names!r}) must be two different names, one for each population")

@@ -1,0 +1,185 @@
+"""A study as its TOML file says it, checked at the border into values; unknown keys are refused by path.
+
+Everything in `StudySpec` but `workers`, `output` and `comparison` decides results, and so makes the study's
+identity.
+"""
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from netspace import values
+from netspace.checks import number, whole
+from netspace.errors import InputError, SpaceError, StudyFileError, did_you_mean
+from netspace.networks.complexity import MEASURES
+from netspace.networks.spec import Stem
+from netspace.spaces.budget import Budget, parse_band
+from netspace.spaces.catalog import space
+from netspace.spaces.space import DesignSpace
+from netspace.training.data import DataChoice
+from netspace.training.recipe import TrainingRecipe
+
+Ranges = dict[str, float | tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceChoice:
+    """A space of the catalogue under a name of the study's own, its ranges narrowed."""
+
+    space: str
+    name: str = ""
+    ranges: Ranges = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        space(self.space)
+        object.__setattr__(self, "name", self.name or self.space)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetChoice:
+    """Bands as text (`"2M..8M"`) or as two numbers."""
+
+    flops: str | tuple[float, float] | None = None
+    params: str | tuple[float, float] | None = None
+    activations: str | tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        self.budget()
+
+    def budget(self) -> Budget:
+        """Return the bands as numbers. Raises: SpaceError, naming the measure."""
+        bands = {}
+        for measure in MEASURES:
+            given = getattr(self, measure)
+            try:
+                bands[measure] = parse_band(given) if isinstance(given, str) else given
+            except SpaceError as problem:
+                raise SpaceError(f"{measure}: {problem}") from None
+        return Budget(**bands)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonChoice:
+    """Margins of the verdicts (share of networks, error in [0, 1]) and the confidence of all together."""
+
+    margin: float = 0.10
+    median_margin: float = 0.005
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        number(self, "margin", InputError, above=True, maximum=1.0)
+        number(self, "median_margin", InputError, above=True, maximum=1.0)
+        number(self, "level", InputError, minimum=0.5, maximum=0.9999)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudySpec:
+    """Everything that a study file says.
+
+    `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space; `ranges` narrow
+    every space that has the parameter. `workers` [processes] is a number or "auto". `output` is the folder of
+    the store, the page and the figures; relative to where the command runs.
+    """
+
+    name: str
+    spaces: tuple[SpaceChoice, ...]
+    data: DataChoice
+    networks: int
+    budget: BudgetChoice = BudgetChoice()
+    recipe: TrainingRecipe = TrainingRecipe()
+    stem: Stem = Stem()
+    num_stages: int = 4
+    conv_bias: bool = False
+    ranges: Ranges = field(default_factory=dict)
+    seed: int = 0
+    backend: str = "torch"
+    comparison: ComparisonChoice = ComparisonChoice()
+    workers: int | str = "auto"
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        whole(self, "networks", InputError)
+        whole(self, "num_stages", InputError)
+        whole(self, "seed", InputError, minimum=0)
+        if not self.name.strip():
+            raise InputError("name (='') must say what the study is called")
+        if not self.spaces:
+            raise InputError("spaces must name at least one design space")
+        names = [choice.name for choice in self.spaces]
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
+        if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
+            raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
+        self.design_spaces(num_classes=2, in_channels=1)
+
+    def identity(self) -> dict[str, Any]:
+        """Return all that decides the results, as plain data."""
+        plain: dict[str, Any] = values.to_dict(self)
+        for key in ("comparison", "workers", "output"):
+            del plain[key]
+        return plain
+
+    def design_spaces(self, *, num_classes: int, in_channels: int) -> dict[str, DesignSpace]:
+        """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""
+        spaces = {}
+        unused = set(self.ranges)
+        for position, choice in enumerate(self.spaces):
+            shared = {}
+            base = space(choice.space)
+            for name, given in self.ranges.items():
+                if name in base.parameter_names:
+                    unused.discard(name)
+                    if name not in choice.ranges:
+                        shared[name] = given
+            spaces[choice.name] = replace(
+                _fitted(base, choice, shared, where=f"spaces[{position}].ranges"),
+                name=choice.name,
+                num_stages=self.num_stages,
+                stem=self.stem,
+                conv_bias=self.conv_bias,
+                num_classes=num_classes,
+                in_channels=in_channels,
+            )
+        for name in sorted(unused):
+            known = {known for choice in self.spaces for known in space(choice.space).parameter_names}
+            raise SpaceError(f"ranges.{name}: no space of this study has it{did_you_mean(name, known)}")
+        return spaces
+
+
+def _fitted(base: DesignSpace, choice: SpaceChoice, shared: Ranges, *, where: str) -> DesignSpace:
+    try:
+        base = base.narrow(**shared)
+    except SpaceError as problem:
+        raise SpaceError(f"ranges.{problem}") from None
+    try:
+        return base.narrow(**choice.ranges)
+    except SpaceError as problem:
+        raise SpaceError(f"{where}.{problem}") from None
+
+
+def read_study(path: Path) -> tuple[StudySpec, str]:
+    """Return the study of a TOML file, and the file's text.
+
+    Raises: StudyFileError, one sentence with the file, the path of the field, and the nearest right name.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as problem:
+        raise StudyFileError(f"study file {str(path)!r} cannot be read ({problem.strerror})") from None
+    except UnicodeDecodeError:
+        raise StudyFileError(f"study file {str(path)!r} is not UTF-8 text") from None
+    return parse_study(text, str(path)), text
+
+
+def parse_study(text: str, source: str = "study") -> StudySpec:
+    """Return the study of a TOML text; `source` names it in errors. Raises: StudyFileError."""
+    try:
+        plain = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise StudyFileError(f"{source}: not valid TOML: {problem}") from None
+    try:
+        return values.from_dict(StudySpec, plain, error=StudyFileError)
+    except StudyFileError as problem:
+        raise StudyFileError(f"{source}: {problem}") from None

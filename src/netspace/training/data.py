@@ -1,0 +1,404 @@
+"""The data set of a study: chosen in its file, split by a fixed rule, packed once, mapped by every worker.
+
+`load` reads a source and splits it; `pack` writes the arrays to a folder and `open_packed` maps them, so that
+ten thousand trials share one copy in the page cache; `reuse_or_load` does whichever is needed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace import values
+from netspace.checks import number, whole
+from netspace.errors import DataError, did_you_mean
+from netspace.training.datasets import Digits, ImageSource, written_aside
+from netspace.training.fashion_mnist import FashionMnist
+from netspace.training.image_folder import ImageFolder
+from netspace.training.splits import Split, divide
+
+DATA_VARIABLE = "NETSPACE_DATA"
+SPLITS = ("training", "validation", "test")
+_BUILT_IN = ("digits", "fashion_mnist")
+# Raised whenever equal choices and files begin to give other arrays, so that old packs are written anew.
+_FORMAT = 1
+_RECORD = "data.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataChoice:
+    """Which images a study uses, and how they are brought to one size and split.
+
+    `name` is "digits", "fashion_mnist" or "folder:PATH". `resolution` [pixels] is the side to which images
+    are brought; None keeps the data's own (a folder has none, so it needs one). `validation_share` of the
+    training images is carved off for validation; None takes the source's own: 1/3 of digits, 1/12 of
+    Fashion-MNIST, 1/6 of a folder without validation images. `training_share` of the others is used; a
+    smaller share is a subset of a larger. For folders, `grayscale` makes one channel and `skip_unreadable`
+    leaves out, with a note, the images that cannot be read.
+
+    >>> DataChoice(name="digits", training_share=0.1).resolution is None
+    True
+    """
+
+    name: str
+    resolution: int | None = None
+    validation_share: float | None = None
+    training_share: float = 1.0
+    grayscale: bool = False
+    skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        kind, colon, path = self.name.partition(":")
+        folder = kind == "folder"
+        if folder and not path:
+            raise DataError(f"name (={self.name!r}) must give a path, as in 'folder:PATH'")
+        if not folder and (colon or kind not in _BUILT_IN):
+            known = [*_BUILT_IN, "folder:PATH"]
+            raise DataError(f"name (={self.name!r}) is no data set{did_you_mean(self.name, known)}")
+        if self.resolution is not None:
+            whole(self, "resolution", DataError)
+        elif folder:
+            raise DataError(
+                f"resolution (=None) must be given for {self.name!r}, whose images may differ in size; for "
+                "example 96"
+            )
+        if self.validation_share is not None:
+            number(self, "validation_share", DataError, above=True, maximum=0.9)
+        number(self, "training_share", DataError, above=True, maximum=1.0)
+        for field in ("grayscale", "skip_unreadable"):
+            if getattr(self, field) and not folder:
+                raise DataError(f"{field} (=True) is for 'folder:PATH' only; leave it out for {self.name!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """The images of a choice, split. `test` is None where it was not opened.
+
+    `mean` and `std` have one number per channel, of the training pixels in [0, 1]; std is 1 for a constant
+    channel. `fingerprint` is the content digest of all three splits; `notes` say in words what was skipped or
+    converted. `source_key` says from which choice and files the images were read.
+    Raises: DataError where the parts do not fit one another.
+    """
+
+    choice: DataChoice
+    class_names: tuple[str, ...]
+    training: Split
+    validation: Split
+    test: Split | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    source_key: str | None = None
+
+    def __post_init__(self) -> None:
+        shape = (self.resolution, self.resolution, self.in_channels)
+        for name in SPLITS:
+            split: Split | None = getattr(self, name)
+            if split is None:
+                continue
+            if split.images.shape[1:] != shape:
+                raise DataError(
+                    f"{name} images are {split.images.shape[1:]}, but must be {shape} as the first"
+                )
+            if split.labels.min() < 0 or split.labels.max() >= self.num_classes:
+                raise DataError(
+                    f"{name} labels are from {split.labels.min()} to {split.labels.max()}, but must be from "
+                    f"0 to {self.num_classes - 1}"
+                )
+        if len(self.mean) != self.in_channels or len(self.std) != self.in_channels:
+            raise DataError(f"mean and std must have {self.in_channels} numbers, one for each channel")
+
+    @property
+    def name(self) -> str:
+        """The name in the choice."""
+        return self.choice.name
+
+    @property
+    def in_channels(self) -> int:
+        """The channels of an image: 1 or 3."""
+        return int(self.training.images.shape[3])
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def resolution(self) -> int:
+        """The side of an image [pixels]."""
+        return int(self.training.images.shape[1])
+
+
+def load(choice: DataChoice, *, data_dir: Path | None = None, allow_download: bool = False) -> Dataset:
+    """Read and split the images of a choice.
+
+    `data_dir` holds the files of a named data set; None means the environment variable NETSPACE_DATA.
+    Raises: DataError where files are missing or damaged, or a class is left without images in a split.
+
+    >>> data = load(DataChoice(name="digits"))
+    >>> data.training.images.shape, len(data.validation), len(data.test)
+    ((1000, 8, 8, 1), 500, 297)
+    """
+    return _split(choice, _source(choice, data_dir, allow_download))
+
+
+def pack(dataset: Dataset, folder: Path) -> None:
+    """Write a data set to `folder` as one .npy file per array and `data.json`, which is written last.
+
+    A reader therefore sees the old pack or the new one, never a mixture: the arrays carry the fingerprint in
+    their names. Those of an older pack are removed. A folder that holds this data set already is left alone.
+    Raises: DataError where the folder cannot be written, or the data set was opened without its test split.
+    """
+    if dataset.test is None:
+        raise DataError(f"{folder}: a data set that was opened without its test split cannot be packed")
+    if _holds(folder, dataset):
+        return
+    arrays = _arrays(dataset.training, dataset.validation, dataset.test)
+    record = _Record(
+        format=_FORMAT,
+        source_key=dataset.source_key,
+        choice=dataset.choice,
+        class_names=dataset.class_names,
+        fingerprint=dataset.fingerprint,
+        mean=dataset.mean,
+        std=dataset.std,
+        notes=dataset.notes,
+        shapes={name: array.shape for name, array in arrays.items()},
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in arrays.items():
+            with written_aside(record.path(folder, name)) as file:
+                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        with written_aside(folder / _RECORD) as file:
+            file.write(json.dumps(values.to_dict(record), indent=1).encode())
+        for name in arrays:
+            for path in folder.glob(f"{name}-*.npy"):
+                if path != record.path(folder, name):
+                    # Where an open file cannot be removed, an old array stays; nothing reads it.
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+    except OSError as problem:
+        raise DataError(f"{folder}: the packed data cannot be written ({problem.strerror})") from None
+
+
+def open_packed(folder: Path, splits: Sequence[str] = SPLITS) -> Dataset:
+    """Map a packed data set, read-only; `splits` without "test" leave the test split unopened (None).
+
+    Raises: DataError where the pack is missing, or its arrays are not those of its `data.json`.
+    """
+    for split in splits:
+        if split not in SPLITS:
+            raise DataError(f"splits (={tuple(splits)!r}) holds {split!r}{did_you_mean(split, SPLITS)}")
+    if not {"training", "validation"} <= set(splits):
+        raise DataError(f"splits (={tuple(splits)!r}) must hold 'training' and 'validation'")
+    record = _Record.read(folder)
+    opened = {split: record.open(folder, split) for split in SPLITS if split in splits}
+    try:
+        return Dataset(
+            choice=record.choice,
+            class_names=record.class_names,
+            training=opened["training"],
+            validation=opened["validation"],
+            test=opened.get("test"),
+            mean=record.mean,
+            std=record.std,
+            fingerprint=record.fingerprint,
+            notes=record.notes,
+            source_key=record.source_key,
+        )
+    except DataError as problem:
+        raise DataError(f"{folder}: the packed data is damaged ({problem})") from None
+
+
+def reuse_or_load(
+    choice: DataChoice, folder: Path, *, data_dir: Path | None = None, allow_download: bool = False
+) -> Dataset:
+    """Open the pack in `folder` where it was made from this choice and these files, else load; writes nothing.
+
+    Files count as the same while name, size and time of change are. A damaged pack is left for `pack` to
+    write anew, and a note says so.
+    Raises: DataError as `load` does.
+    """
+    source = _source(choice, data_dir, allow_download)
+    note: tuple[str, ...] = ()
+    if (folder / _RECORD).exists():
+        try:
+            if _Record.read(folder).source_key == _source_key(choice, source.files()):
+                return open_packed(folder)
+        except DataError as problem:
+            note = (f"packed anew, because of the old pack: {problem}",)
+    dataset = _split(choice, source)
+    return replace(dataset, notes=dataset.notes + note)
+
+
+def load_packed(
+    choice: DataChoice,
+    folder: Path,
+    *,
+    data_dir: Path | None = None,
+    allow_download: bool = False,
+    splits: Sequence[str] = SPLITS,
+) -> Dataset:
+    """Return `reuse_or_load`, packed in `folder` and mapped from there.
+
+    Raises: DataError as `load`, `pack` and `open_packed` do.
+    """
+    pack(reuse_or_load(choice, folder, data_dir=data_dir, allow_download=allow_download), folder)
+    return open_packed(folder, splits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What `data.json` says of a pack; `shapes` are those of the arrays, by name."""
+
+    format: int
+    source_key: str | None = None
+    choice: DataChoice
+    class_names: tuple[str, ...]
+    fingerprint: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    notes: tuple[str, ...]
+    shapes: dict[str, tuple[int, ...]]
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Record":
+        """Return the record of a pack. Raises: DataError where there is none, or none of this version."""
+        path = folder / _RECORD
+        try:
+            plain = json.loads(path.read_bytes())
+        except OSError as problem:
+            raise DataError(f"{path}: no packed data can be read here ({problem.strerror})") from None
+        except ValueError as problem:
+            raise DataError(f"{path}: the packed data is damaged ({problem})") from None
+        if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
+            raise DataError(f"{path}: not packed data of this version of netspace; pack it anew")
+        record = values.from_dict(cls, plain, where=str(path), error=DataError)
+        # The fingerprint becomes part of file names, so it must not lead elsewhere.
+        if not re.fullmatch("[0-9a-f]{32}", record.fingerprint):
+            raise DataError(f"{path}: fingerprint (={record.fingerprint!r}) must be 32 hexadecimal digits")
+        return record
+
+    def path(self, folder: Path, name: str) -> Path:
+        """Return the file of an array."""
+        return folder / f"{name}-{self.fingerprint}.npy"
+
+    def open(self, folder: Path, split: str) -> Split:
+        """Map the two arrays of a split. Raises: DataError where they are not what the record says."""
+        arrays = []
+        for name in (f"{split}-images", f"{split}-labels"):
+            path = self.path(folder, name)
+            try:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
+            except (OSError, EOFError, ValueError) as problem:
+                raise DataError(f"{path}: the packed data is damaged ({problem})") from None
+            if array.shape != self.shapes.get(name) or not array.flags.c_contiguous:
+                raise DataError(
+                    f"{path}: the packed data is damaged (an array {array.shape} instead of "
+                    f"{self.shapes.get(name)})"
+                )
+            arrays.append(array)
+        try:
+            return Split(images=arrays[0], labels=arrays[1])
+        except DataError as problem:
+            raise DataError(f"{folder}: the packed {split} split is damaged ({problem})") from None
+
+
+def _holds(folder: Path, dataset: Dataset) -> bool:
+    """Return whether a folder holds an undamaged pack of this data set, made from the same files."""
+    if not (folder / _RECORD).exists():
+        return False
+    try:
+        packed = open_packed(folder)
+    except DataError:
+        return False
+    return (packed.fingerprint, packed.source_key) == (dataset.fingerprint, dataset.source_key)
+
+
+def _source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> ImageSource:
+    kind, _, path = choice.name.partition(":")
+    if kind == "digits":
+        return Digits()
+    if kind == "folder":
+        return ImageFolder(
+            path=Path(path).expanduser(),
+            grayscale=choice.grayscale,
+            skip_unreadable=choice.skip_unreadable,
+        )
+    named = os.environ.get(DATA_VARIABLE)
+    folder = data_dir if data_dir is not None else Path(named).expanduser() if named else None
+    return FashionMnist(folder=folder, allow_download=allow_download)
+
+
+def _source_key(choice: DataChoice, files: Sequence[Path]) -> str:
+    """Return the digest of a choice and of name, size and time of change of the files that it reads."""
+    root = os.path.commonpath([path.parent for path in files]) if files else ""
+    listing: list[tuple[str, int, int]] = []
+    for path in sorted(files):
+        name = path.relative_to(root).as_posix()
+        try:
+            status = path.stat()
+        except OSError:
+            # A link that leads nowhere: reading it will say so.
+            listing.append((name, -1, 0))
+        else:
+            listing.append((name, status.st_size, status.st_mtime_ns))
+    return values.digest({"format": _FORMAT, "choice": values.digest(choice), "files": listing})
+
+
+def _split(choice: DataChoice, source: ImageSource) -> Dataset:
+    """Read a source, divide its images as the choice says, and take their measure."""
+    found = source.read(choice.resolution)
+    if found.validation is not None and choice.validation_share is not None:
+        raise DataError(
+            f"validation_share (={choice.validation_share:g}) must be left out for {choice.name!r}, which "
+            "brings its own validation images"
+        )
+    share = source.validation_share if choice.validation_share is None else choice.validation_share
+    training, validation, test, notes = divide(
+        found, name=choice.name, validation_share=share, training_share=choice.training_share
+    )
+    mean, std = training.mean_and_std()
+    constant = tuple(
+        f"channel {channel} is constant over the training images: its std is taken as 1"
+        for channel, deviation in enumerate(std)
+        if deviation == 0
+    )
+    return Dataset(
+        choice=choice,
+        class_names=found.class_names,
+        training=training,
+        validation=validation,
+        test=test,
+        mean=mean,
+        std=tuple(deviation or 1.0 for deviation in std),
+        fingerprint=_fingerprint(found.class_names, _arrays(training, validation, test)),
+        notes=found.notes + notes + constant,
+        source_key=_source_key(choice, source.files()),
+    )
+
+
+def _arrays(training: Split, validation: Split, test: Split) -> dict[str, npt.NDArray[Any]]:
+    """Return the six arrays of a data set, by the names that they have in a pack."""
+    named = zip(SPLITS, (training, validation, test), strict=True)
+    return {f"{name}-{part}": getattr(split, part) for name, split in named for part in ("images", "labels")}
+
+
+def _fingerprint(class_names: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Return 32 hexadecimal digits of SHA-256 over class names, shapes and the bytes of all arrays."""
+    shapes = {name: array.shape for name, array in arrays.items()}
+    found = hashlib.sha256(json.dumps([class_names, shapes], sort_keys=True).encode())
+    for name in sorted(arrays):
+        little_endian = arrays[name].dtype.newbyteorder("<")
+        found.update(np.ascontiguousarray(arrays[name], little_endian).data)
+    return found.hexdigest()[:32]

@@ -1,0 +1,69 @@
+"""How every network of a study is trained: one frozen value; the learning rate is a pure function of the step."""
+
+import math
+from dataclasses import dataclass
+
+from netspace.checks import number, one_of, whole
+from netspace.errors import InputError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecipe:
+    """SGD with momentum under a per-step half-cosine; the defaults are the paper's.
+
+    `batch_size` [images]; an epoch has (images // batch_size) steps over a fresh permutation, so that the
+    images left over differ in every epoch. `warmup_epochs` [epochs] of linear warm-up multiply the cosine.
+    `weight_decay` acts on every learnable number. `flip` mirrors half of the training images; `shift` moves
+    each by up to so many pixels in both directions. `precision` "bfloat16" runs convolutions and linear
+    layers in bfloat16, with float32 weights.
+    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.1.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+    weight_decay: float = 5e-5
+    warmup_epochs: float = 0.0
+    label_smoothing: float = 0.0
+    flip: bool = False
+    shift: int = 0
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        whole(self, "epochs", InputError)
+        whole(self, "batch_size", InputError, minimum=2)
+        number(self, "learning_rate", InputError, above=True)
+        number(self, "momentum", InputError, maximum=0.9999)
+        number(self, "weight_decay", InputError)
+        number(self, "warmup_epochs", InputError, maximum=self.epochs)
+        number(self, "label_smoothing", InputError, maximum=0.9)
+        whole(self, "shift", InputError, minimum=0)
+        one_of(self, "precision", InputError, PRECISIONS)
+
+    def steps_per_epoch(self, num_images: int) -> int:
+        """Return the steps of one epoch. Raises: InputError where a batch is larger than the data.
+
+        >>> TrainingRecipe(batch_size=128).steps_per_epoch(1000)
+        7
+        """
+        if self.batch_size > num_images:
+            raise InputError(
+                f"batch_size (={self.batch_size}) must be at most the number of training images "
+                f"(={num_images})"
+            )
+        return num_images // self.batch_size
+
+    def rate(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step, counted from 0 over the whole run.
+
+        >>> recipe = TrainingRecipe(epochs=2, learning_rate=0.1)
+        >>> [round(recipe.rate(step, 2), 4) for step in range(4)]
+        [0.1, 0.0854, 0.05, 0.0146]
+        """
+        progress = step / (self.epochs * steps_per_epoch)
+        rate = self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+        warmup_steps = self.warmup_epochs * steps_per_epoch
+        return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else rate

@@ -1,0 +1,73 @@
+"""One network judged once: what goes in (`Trial`) and what comes out (`TrialResult`).
+
+A trial's id is the digest of its parts, so that running it twice is harmless and storing it twice is too.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from netspace import values
+from netspace.networks.spec import NetworkSpec
+from netspace.training.recipe import TrainingRecipe
+
+Status = Literal["finished", "diverged", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed."""
+
+    network: NetworkSpec
+    recipe: TrainingRecipe
+    data: str
+    seed: int = 0
+    backend: str = "torch"
+
+    @property
+    def id(self) -> str:
+        """The content digest of all parts."""
+        return values.digest(self)
+
+    def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation"]) -> int:
+        """Return the seed of one stream of random numbers, in [0, 2^63).
+
+        It depends on the network, the seed and the purpose; not on the recipe, so that two recipes see the
+        same initial weights and the same order.
+        """
+        text = f"{self.network.digest}:{self.seed}:{purpose}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """What one epoch left: mean training loss [nats], validation error in [0, 1], its own time [s]."""
+
+    epoch: int
+    training_loss: float
+    validation_error: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialResult:
+    """What became of a trial.
+
+    `error` is the validation error at the last epoch, in [0, 1]; None unless finished. A trial that diverged
+    (non-finite loss) or failed (`reason` says why) stays in every distribution as mass above all errors.
+    `seconds` is the wall time; `images` counts training images seen.
+    """
+
+    trial_id: str
+    status: Status
+    error: float | None = None
+    curve: tuple[EpochRecord, ...] = ()
+    seconds: float = 0.0
+    images: int = 0
+    reason: str | None = None
+
+    @property
+    def judged_error(self) -> float:
+        """The error as a distribution takes it: infinite where there is none."""
+        return math.inf if self.error is None else self.error

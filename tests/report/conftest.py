@@ -1,0 +1,117 @@
+"""Populations of real specs with made-up results."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+
+from netspace.networks.complexity import Complexity, complexity
+from netspace.networks.regnet import adjust_widths, regnet
+from netspace.networks.spec import NetworkSpec, Stage
+from netspace.storage.population import Population
+from netspace.training.trial import EpochRecord, TrialResult
+
+EPOCHS = 6
+
+
+def regnet_draw(random: np.random.Generator) -> tuple[NetworkSpec, Mapping[str, float]]:
+    while True:
+        drawn = {
+            "total_depth": int(random.integers(8, 28)),
+            "initial_width": 8 * int(random.integers(2, 12)),
+            "width_slope": round(float(random.uniform(6, 60)), 1),
+            "width_multiplier": round(float(random.uniform(1.6, 3.0)), 3),
+            "group_width": int(2 ** random.integers(1, 6)),
+        }
+        spec = regnet(**drawn, num_classes=10)
+        if len(spec.stages) == 4:
+            stages = {f"group_width[{i}]": drawn["group_width"] for i in range(4)}
+            del drawn["group_width"]
+            return spec, {**drawn, **stages}
+
+
+def anynet_draw(random: np.random.Generator) -> tuple[NetworkSpec, Mapping[str, float]]:
+    depths = random.integers(1, 9, size=4)
+    widths = 8 * random.integers(1, 65, size=4)
+    ratios = random.choice([1.0, 2.0, 4.0], size=4)
+    groups = 2 ** random.integers(0, 6, size=4)
+    new_widths, new_groups = adjust_widths(widths, ratios, groups)
+    stages = tuple(
+        Stage(depth=int(d), width=int(w), bottleneck_ratio=float(b), group_width=int(g))
+        for d, w, b, g in zip(depths, new_widths, ratios, new_groups, strict=True)
+    )
+    drawn = {
+        f"{name}[{i}]": float(column[i])
+        for name, column in (
+            ("depth", depths),
+            ("width", widths),
+            ("bottleneck_ratio", ratios),
+            ("group_width", groups),
+        )
+        for i in range(4)
+    }
+    return NetworkSpec(stages=stages, num_classes=10), drawn
+
+
+def finished(spec: NetworkSpec, error: float, random: np.random.Generator) -> TrialResult:
+    epochs = range(1, EPOCHS + 1)
+    noise = random.normal(0, 0.01, size=EPOCHS)
+    fall = [error + (0.75 - error) * math.exp(-1.1 * epoch) + noise[epoch - 1] * (EPOCHS - epoch) / 3 for epoch in epochs]
+    curve = [
+        EpochRecord(epoch=e, training_loss=2 * v, validation_error=min(max(v, 0.0), 1.0), seconds=3.0)
+        for e, v in zip(epochs, fall, strict=True)
+    ]
+    return TrialResult(
+        trial_id=spec.digest, status="finished", error=error, curve=tuple(curve), seconds=19.5, images=48_000
+    )
+
+
+def diverged(spec: NetworkSpec) -> TrialResult:
+    curve = (EpochRecord(epoch=1, training_loss=9.0, validation_error=0.88, seconds=3.0),)
+    reason = "the training loss was not finite in epoch 2"
+    return TrialResult(trial_id=spec.digest, status="diverged", curve=curve, seconds=4.0, reason=reason)
+
+
+def failed(spec: NetworkSpec, reason: str = "out of memory <script>alert(2)</script>") -> TrialResult:
+    return TrialResult(trial_id=spec.digest, status="failed", reason=reason)
+
+
+def population(
+    name: str,
+    *,
+    n: int = 12,
+    level: float = 0.12,
+    seed: int = 0,
+    num_diverged: int = 0,
+    num_failed: int = 0,
+    num_untrained: int = 0,
+    draw: Callable[[np.random.Generator], tuple[NetworkSpec, Mapping[str, float]]] = regnet_draw,
+) -> Population:
+    """Return a population of n networks; the last ones diverged, failed, or wait."""
+    random = np.random.default_rng(seed)
+    drawn = [draw(random) for _ in range(n)]
+    specs = [spec for spec, _ in drawn]
+    num_finished = n - num_diverged - num_failed - num_untrained
+    errors = level + 0.05 * random.gamma(1.6, 1.0, size=num_finished)
+    results: list[TrialResult | None] = [
+        finished(spec, round(float(error), 4), random) for spec, error in zip(specs, errors, strict=False)
+    ]
+    results += [diverged(spec) for spec in specs[num_finished : num_finished + num_diverged]]
+    results += [failed(spec) for spec in specs[num_finished + num_diverged :][:num_failed]]
+    results += [None] * num_untrained
+    costs = [complexity(spec, 96) for spec in specs]
+    return Population(
+        name=name,
+        networks=tuple(specs),
+        results=tuple(results),
+        drawn=tuple(row for _, row in drawn),
+        complexity=Complexity(
+            flops=np.array([c.flops for c in costs], dtype=np.int64),
+            params=np.array([c.params for c in costs], dtype=np.int64),
+            activations=np.array([c.activations for c in costs], dtype=np.int64),
+        ),
+        positions=tuple(range(0, 40 * n, 40)),
+        num_draws=40 * n,
+        num_in_band=n + 1 if n else 0,
+    )
