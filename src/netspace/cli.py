@@ -82,8 +82,10 @@ def show(
 ) -> None:
     """Print a network part by part: output shape, params, flops and activations."""
     spec = _read_spec(Path(name)) if name.endswith(".json") else network(name)
-    changes = {"in_channels": in_channels, "num_classes": num_classes}
-    spec = dataclasses.replace(spec, **{k: v for k, v in changes.items() if v is not None})
+    if in_channels is not None:
+        spec = dataclasses.replace(spec, in_channels=in_channels)
+    if num_classes is not None:
+        spec = dataclasses.replace(spec, num_classes=num_classes)
     lines = parts(spec, resolution)
     if as_json:
         total = values.to_dict(complexity(spec, resolution))

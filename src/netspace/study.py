@@ -26,7 +26,8 @@ from netspace.stats import Verdict, compare_all
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import StudySpec, parse_study, read_study
-from netspace.training.data import Dataset, open_packed, pack, reuse_or_load
+from netspace.training.data import Dataset
+from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 STORE_NAME = "study.db"
@@ -68,7 +69,7 @@ class StudyProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """What a study is about to train: spaces and samples by name, the trial of every network, and the data."""
+    """What a study is about to train: spaces, samples and trials by the space's name, and the data."""
 
     spaces: dict[str, DesignSpace]
     samples: dict[str, Sample]
@@ -110,9 +111,7 @@ class Study:
         Raises: any InputError that the file deserves; MissingFrameworkError.
         """
         get_backend(self.spec.backend)
-        data = reuse_or_load(
-            self.spec.data, self._pack_folder, data_dir=data_dir, allow_download=allow_download
-        )
+        data = reuse_or_load(self.spec.data, self._pack_folder, data_dir=data_dir, allow_download=allow_download)
         self.spec.recipe.steps_per_epoch(len(data.training))
         spaces = self.spec.design_spaces(num_classes=data.num_classes, in_channels=data.in_channels)
         samples = {
@@ -228,8 +227,8 @@ class Study:
         seconds = sum(r.seconds for p in self.populations() for r in p.results if r is not None)
         return {
             "Data": f"{data.name}: {len(data.training):,} training and {len(data.validation):,} validation "
-            f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test split "
-            "was not touched",
+            f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test "
+            "split was not touched",
             "Data fingerprint": data.fingerprint,
             "Budget": self.spec.budget.budget().describe(),
             "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
@@ -274,9 +273,7 @@ class _Run:
         recipe = next(iter(self._trials.values())).recipe
         self._images_per_epoch = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
 
-    def train(
-        self, executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]
-    ) -> None:
+    def train(self, executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]) -> None:
         """Train what waits; a trial whose worker died is begun again, `ATTEMPTS` times in all."""
         while self.waiting and not should_stop():
             again: list[Trial] = []

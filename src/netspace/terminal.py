@@ -35,17 +35,13 @@ def print_zoo(costs: Mapping[str, Complexity], resolution: int) -> None:
     _print(table, f"complexity at {resolution}x{resolution}")
 
 
-def print_parts(
-    name: str, spec: NetworkSpec, lines: Sequence[Part], total: Complexity, resolution: int
-) -> None:
+def print_parts(name: str, spec: NetworkSpec, lines: Sequence[Part], total: Complexity, resolution: int) -> None:
     """Print the layer summary of a network."""
     table = _table("part", right=("blocks", "output", "params", "flops", "activations"))
     for part in lines:
         shape = f"{part.width}" if part.name == "head" else f"{part.width}x{part.side}x{part.side}"
         cost = part.complexity
-        table.add_row(
-            part.name, str(part.depth), shape, f"{cost.params:,}", f"{cost.flops:,}", f"{cost.activations:,}"
-        )
+        table.add_row(part.name, str(part.depth), shape, f"{cost.params:,}", f"{cost.flops:,}", f"{cost.activations:,}")
     table.add_section()
     table.add_row("total", "", "", f"{total.params:,}", f"{total.flops:,}", f"{total.activations:,}")
     _print(table, f"{name}: input {spec.in_channels}x{resolution}x{resolution}, digest {spec.digest}")
@@ -73,9 +69,7 @@ def print_spaces(spaces: Sequence[DesignSpace]) -> None:
 
 def print_sample(taken: Sample) -> None:
     """Print a line per network of a sample."""
-    table = _table(
-        "draw", right=("flops", "params"), left=("depths", "widths", "ratios", "group widths", "digest")
-    )
+    table = _table("draw", right=("flops", "params"), left=("depths", "widths", "ratios", "group widths", "digest"))
     for i, spec in enumerate(taken.networks):
         table.add_row(
             str(taken.positions[i]),

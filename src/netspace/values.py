@@ -66,12 +66,13 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
     except TypeError as problem:
         raise error(f"{where or cls.__name__}: {problem}") from None
     try:
-        return _adapter(cls).validate_json(text, strict=True)
+        value: T = _adapter(cls).validate_json(text, strict=True)
     except ValidationError as problem:
         details = problem.errors(include_url=False)
         # An unknown key explains a missing one, so it is told first.
         details.sort(key=lambda detail: detail["type"] != "unexpected_keyword_argument")
         raise error(_sentence(cls, data, details[0], where)) from None
+    return value
 
 
 def first_difference(before: Any, now: Any, field: str = "") -> tuple[str, str, str] | None:
@@ -100,7 +101,7 @@ def _show(value: Any) -> str:
 
 
 @functools.cache
-def _adapter(cls: type[T]) -> "TypeAdapter[T]":
+def _adapter(cls: Any) -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter
 
     forbid_unknown_keys(cls)

@@ -9,6 +9,8 @@ import pytest
 from netspace.networks.complexity import Complexity, complexity
 from netspace.networks.regnet import adjust_widths, regnet
 from netspace.networks.spec import NetworkSpec, Stage
+from netspace.report import StudyReport, render
+from netspace.stats import compare_all
 from netspace.storage.population import Population
 from netspace.training.trial import EpochRecord, TrialResult
 
@@ -57,7 +59,10 @@ def anynet_draw(random: np.random.Generator) -> tuple[NetworkSpec, Mapping[str, 
 def finished(spec: NetworkSpec, error: float, random: np.random.Generator) -> TrialResult:
     epochs = range(1, EPOCHS + 1)
     noise = random.normal(0, 0.01, size=EPOCHS)
-    fall = [error + (0.75 - error) * math.exp(-1.1 * epoch) + noise[epoch - 1] * (EPOCHS - epoch) / 3 for epoch in epochs]
+    fall = [
+        error + (0.75 - error) * math.exp(-1.1 * epoch) + noise[epoch - 1] * (EPOCHS - epoch) / 3
+        for epoch in epochs
+    ]
     curve = [
         EpochRecord(epoch=e, training_loss=2 * v, validation_error=min(max(v, 0.0), 1.0), seconds=3.0)
         for e, v in zip(epochs, fall, strict=True)
@@ -115,3 +120,36 @@ def population(
         num_draws=40 * n,
         num_in_band=n + 1 if n else 0,
     )
+
+
+SCRIPT = "<script>alert(1)</script> ﹩ 深度 $a_b$ \x1b"
+"""A name that would run, that no font here can draw, and that matplotlib could take for mathematics."""
+
+
+@pytest.fixture(scope="session")
+def populations() -> tuple[Population, ...]:
+    """Two spaces with failures of both kinds and a network that waits, and one whose name is an attack."""
+    return (
+        population("anynetx_a", n=14, level=0.2, seed=1, num_diverged=2, num_failed=1, draw=anynet_draw),
+        population("regnetx", n=12, level=0.09, seed=2, num_untrained=1),
+        population(SCRIPT, n=6, level=0.1, seed=3, num_failed=1),
+    )
+
+
+@pytest.fixture(scope="session")
+def report(populations: tuple[Population, ...]) -> StudyReport:
+    """A study of the three populations, with every pair compared."""
+    return StudyReport(
+        title="Does <b>sharing</b> cost anything?",
+        study_text='# a study\ntitle = "</pre><script>alert(3)</script>"\n',
+        populations=populations,
+        verdicts=compare_all({p.name: p.errors for p in populations}),
+        facts={"data set": "Fashion-MNIST & friends", "seed": "0"},
+        notes=("the <i>band</i> is wide",),
+    )
+
+
+@pytest.fixture(scope="session")
+def page(report: StudyReport) -> str:
+    """The page of that study."""
+    return render(report)

@@ -14,7 +14,9 @@ from PIL import Image
 from netspace import values
 from netspace.errors import DataError
 from netspace.training import data as module
-from netspace.training.data import DataChoice, Dataset, load, load_packed, open_packed, pack
+from netspace.training.data import DataChoice, Dataset, load
+from netspace.training.image_folder import ImageFolder
+from netspace.training.packs import load_packed, open_packed, pack, reuse_or_load
 from netspace.training.splits import Split
 
 DIGITS = DataChoice(name="digits")
@@ -50,7 +52,7 @@ class TestDataChoice:
             ({"name": "digits", "resolutions": 8}, "data.resolutions: .*did you mean 'resolution'?"),
             ({"name": "digits", "resolution": "8"}, r"data.resolution \(='8'\): .*integer"),
             ({"name": "digits", "resolution": 8.5}, r"data.resolution \(=8.5\): .*integer"),
-            ({"name": "mnist_fashion"}, r"data: name \(='mnist_fashion'\) is no data set"),
+            ({"name": "mnist_fashion"}, r"data.name \(='mnist_fashion'\) is no data set"),
             ({}, "data.name: missing"),
         ],
     )
@@ -133,7 +135,7 @@ class TestDigits:
 
         bunch = load_digits()
         assert np.array_equal(digits.test.labels, bunch.target[-297:])
-        scaled = digits.test.images[..., 0] * 16 / 255
+        scaled = digits.test.images[..., 0].astype(float) * 16 / 255
         assert np.max(np.abs(scaled - bunch.images[-297:])) < 16 / 255
         assert set(np.unique(digits.training.images)) == {round(value * 255 / 16) for value in range(17)}
 
@@ -195,9 +197,7 @@ class TestDigits:
         assert (len(data.training), len(data.validation)) == (1350, 150)
 
     def test_class_left_without_images(self):
-        with pytest.raises(
-            DataError, match=r"^digits: class '\d' keeps 0 training and \d+ validation of its \d+"
-        ):
+        with pytest.raises(DataError, match=r"^digits: class '\d' keeps 0 training and \d+ validation of its \d+"):
             load(replace(DIGITS, training_share=0.001))
 
 
@@ -311,6 +311,13 @@ class TestPack:
         expected = {f"{name}-{digits.fingerprint}.npy" for name in names} | {"data.json"}
         assert {path.name for path in folder.iterdir()} == expected
 
+    def test_packing_the_same_again_writes_nothing(self, folder, digits):
+        before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+        inodes = {path: path.stat().st_ino for path in before}
+        pack(digits, folder)
+        assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+        assert {path: path.stat().st_ino for path in before} == inodes
+
     def test_training_needs_nothing_of_the_test_split(self, folder, digits):
         for path in folder.glob("test-*"):
             path.unlink()
@@ -352,9 +359,7 @@ class TestPack:
 
         monkeypatch.setattr(np, "save", save)
         other = load(replace(DIGITS, training_share=0.5))
-        with pytest.raises(
-            DataError, match=r"^.*: the packed data cannot be written \(No space left on device\)$"
-        ):
+        with pytest.raises(DataError, match=r"^.*: the packed data cannot be written \(No space left on device\)$"):
             pack(other, folder)
         assert {name: (folder / name).read_bytes() for name in before} == before
         assert not list(folder.glob(".*"))
@@ -383,6 +388,16 @@ def damage_truncated(folder):
 
 def damage_emptied(folder):
     file_of(folder, "validation-labels").write_bytes(b"")
+
+
+def damage_header(folder):
+    path = file_of(folder, "test-images")
+    path.write_bytes(path.read_bytes().replace(b"}", b"(", 1))
+
+
+def damage_header_value(folder):
+    path = file_of(folder, "test-images")
+    path.write_bytes(path.read_bytes().replace(b"(297", b"(097", 1))
 
 
 def damage_missing(folder):
@@ -438,16 +453,18 @@ def damage_format(folder):
 DAMAGES = {
     damage_truncated: "training-images-.*: the packed data is damaged",
     damage_emptied: "validation-labels-.*: the packed data is damaged",
+    damage_header: "test-images-.*: the packed data is damaged",
+    damage_header_value: "test-images-.*: the packed data is damaged",
     damage_missing: "test-labels-.*: the packed data is damaged .*No such file",
     damage_type: "the packed training split is damaged .*int8",
     damage_order: "training-images-.*: the packed data is damaged",
     damage_pickled: "test-images-.*: the packed data is damaged",
-    damage_shape: r"training-images-.*: the packed data is damaged \(an array \(999, 8, 8, 1\) instead of \(1000,",
+    damage_shape: r"training-images-.*: the packed data is damaged \(an array \(999, .* instead of \(1000,",
     damage_label: r"the packed data is damaged \(training labels are from 0 to 10",
     damage_json: "data.json: the packed data is damaged",
     damage_field: r"data.json.mean",
     damage_fingerprint: r"fingerprint \(='../../elsewhere'\) must be 32 hexadecimal digits",
-    damage_choice: r"data.json.choice: name \(='digit'\) is no data set",
+    damage_choice: r"data.json.choice.name \(='digit'\) is no data set",
     damage_format: "data.json: not packed data of this version of netspace",
 }
 
@@ -468,6 +485,23 @@ class TestDamagedPack:
         opened = open_packed(folder)
         assert equal(opened.training, digits.training)
         assert equal(opened.test, digits.test)
+
+
+class TestReuseOrLoad:
+    def test_writes_nothing(self, tmp_path, digits):
+        assert reuse_or_load(DIGITS, tmp_path / "pack").fingerprint == digits.fingerprint
+        assert not (tmp_path / "pack").exists()
+
+    def test_opens_the_pack(self, folder):
+        assert isinstance(reuse_or_load(DIGITS, folder).test.images, np.memmap)
+
+    def test_leaves_a_damaged_pack_and_says_so(self, folder, digits):
+        damage_truncated(folder)
+        before = file_of(folder, "training-images").read_bytes()
+        data = reuse_or_load(DIGITS, folder)
+        assert equal(data.training, digits.training)
+        assert data.notes[0].startswith("packed anew, because of the old pack: ")
+        assert file_of(folder, "training-images").read_bytes() == before
 
 
 class TestLoadPacked:
@@ -491,9 +525,7 @@ class TestLoadPacked:
         assert equal(again.test, digits.test)
         assert load_packed(DIGITS, folder, splits=("training", "validation")).test is None
 
-    @pytest.mark.parametrize(
-        "fields", [{"training_share": 0.5}, {"validation_share": 0.2}, {"resolution": 9}]
-    )
+    @pytest.mark.parametrize("fields", [{"training_share": 0.5}, {"validation_share": 0.2}, {"resolution": 9}])
     def test_another_choice_is_packed_anew(self, folder, fields):
         choice = replace(DIGITS, **fields)
         again = load_packed(choice, folder)
@@ -502,7 +534,7 @@ class TestLoadPacked:
         assert not any("anew" in note for note in again.notes)
 
     def test_a_pack_of_unknown_origin_is_not_trusted(self, tmp_path, digits):
-        pack(replace(digits, class_names=tuple("abcdefghij")), tmp_path)
+        pack(replace(digits, class_names=tuple("abcdefghij"), source_key=None), tmp_path)
         assert load_packed(DIGITS, tmp_path).class_names == digits.class_names
 
     def test_changed_files_are_packed_anew(self, images, tmp_path):
@@ -525,6 +557,21 @@ class TestLoadPacked:
         os.utime(changed, ns=(1, 1))
         load_packed(choice, tmp_path / "pack")
         assert self.stamp(tmp_path / "pack") != stamp
+
+    def test_files_changed_while_they_are_read_are_read_again(self, images, tmp_path, monkeypatch):
+        choice = DataChoice(name=f"folder:{images}", resolution=4)
+        read = ImageFolder.read
+
+        def read_then_change(source, resolution):
+            found = read(source, resolution)
+            Image.fromarray(np.full((4, 4), 250, np.uint8)).save(images / "a" / "00.png")
+            return found
+
+        monkeypatch.setattr(ImageFolder, "read", read_then_change)
+        first = load_packed(choice, tmp_path / "pack")
+        monkeypatch.undo()
+        second = load_packed(choice, tmp_path / "pack")
+        assert second.fingerprint == load(choice).fingerprint != first.fingerprint
 
     def test_moved_files_are_the_same(self, tmp_path, images, monkeypatch):
         choice = DataChoice(name="folder:images", resolution=4)

@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -76,7 +78,7 @@ class TestLayout:
     def test_order_does_not_depend_on_the_file_system(self, root, monkeypatch):
         expected = load(choice(root)).fingerprint
         original = type(root).iterdir
-        monkeypatch.setattr(type(root), "iterdir", lambda self: reversed(sorted(original(self))))
+        monkeypatch.setattr(type(root), "iterdir", lambda self: iter(sorted(original(self), reverse=True)))
         assert load(choice(root)).fingerprint == expected
 
     def test_names_with_spaces_and_letters_of_all_kinds(self, tmp_path):
@@ -102,9 +104,7 @@ class TestLayout:
         for split in ("train", "val", "test"):
             fill(tmp_path / split / "a", 1)
             fill(tmp_path / split / "b", 1)
-        with pytest.raises(
-            DataError, match=r"^validation_share \(=0.1\) must be left out for 'folder:.*', which"
-        ):
+        with pytest.raises(DataError, match=r"^validation_share \(=0.1\) must be left out for 'folder:.*', which"):
             load(choice(tmp_path, validation_share=0.1))
 
 
@@ -142,9 +142,7 @@ class TestWrongLayout:
         for name in ("train", "extra"):
             fill(tmp_path / name / "a", 1)
             fill(tmp_path / name / "b", 1)
-        assert (
-            self.error(tmp_path) == "folder 'extra' stands beside train/ but is none of val, validation, test"
-        )
+        assert self.error(tmp_path) == "folder 'extra' stands beside train/ but is none of val, validation, test"
 
     def test_two_validation_folders(self, tmp_path):
         for name in ("train", "val", "validation"):
@@ -162,26 +160,30 @@ class TestWrongLayout:
             fill(tmp_path / name, 6)
         assert self.error(tmp_path) == "test/ holds no class folder; remove it or fill it"
 
+    def test_folder_that_cannot_be_listed(self, root, monkeypatch):
+        def refuse(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+        monkeypatch.setattr(type(root), "iterdir", refuse)
+        with pytest.raises(DataError, match=rf"^{root}: cannot be listed \(Permission denied\)$"):
+            load(choice(root))
+
     def test_too_few_images(self, tmp_path):
         fill(tmp_path / "cats", 20)
         fill(tmp_path / "dogs", 2)
-        assert self.error(tmp_path).startswith(
-            "class 'dogs' keeps 2 training and 0 validation of its 2 images"
-        )
+        assert self.error(tmp_path).startswith("class 'dogs' keeps 2 training and 0 validation of its 2 images")
 
     def test_resolution_is_needed(self, root):
         with pytest.raises(DataError, match=r"resolution \(=None\) must be given"):
             ImageFolder(path=root).read(None)
 
     def test_resolution_beyond_memory(self, root):
-        with pytest.raises(
-            DataError, match=r"^resolution \(=10000000\): 30 images .* take \d+ GiB, more than the"
-        ):
+        with pytest.raises(DataError, match=r"^resolution \(=10000000\): 30 images .* take \d+ GiB, more than the"):
             load(choice(root, resolution=10_000_000))
 
 
 class TestPixels:
-    """Each test writes one odd image as the only training image of its class and looks at what became of it."""
+    """Each test writes one odd image as the only one of its class and looks at what became of it."""
 
     def read(self, tmp_path, pixels, name="odd.png", grayscale=False, resolution=2, **options):
         path = paint(tmp_path / "train" / "a" / name, pixels, **options)
@@ -311,16 +313,15 @@ class TestUnreadable:
         truncated(root / "dogs" / "cut.png")
         with pytest.raises(
             DataError,
-            match=rf"^folder:{root}: 2 of 32 images cannot be read: cats/bad 0.png \(no image that pillow knows\), "
-            r"dogs/cut.png \(.*truncated.*\); remove them, or leave them out with skip_unreadable = true$",
+            match=rf"^folder:{root}: 2 of 32 images cannot be read: cats/bad 0.png \(no image that pillow "
+            r"knows\), dogs/cut.png \(.*truncated.*\); remove them, or leave them out with "
+            r"skip_unreadable = true$",
         ):
             load(choice(root))
 
     def test_first_five_are_listed(self, root):
         self.spoil(root, 7)
-        with pytest.raises(
-            DataError, match=r"7 of 37 .*bad 4.png \(no image that pillow knows\) and 2 more; remove"
-        ):
+        with pytest.raises(DataError, match=r"7 of 37 .*bad 4.png \(no image that pillow knows\) and 2 more; remove"):
             load(choice(root))
 
     def test_skipped_with_a_note(self, root):
@@ -329,9 +330,7 @@ class TestUnreadable:
         data = load(choice(root, skip_unreadable=True))
         assert data.fingerprint == expected
         (note,) = [note for note in data.notes if "unreadable" in note]
-        assert note.startswith(
-            "unreadable images skipped: 6 of 36, namely cats/bad 0.png (no image that pillow"
-        )
+        assert note.startswith("unreadable images skipped: 6 of 36, namely cats/bad 0.png (no image that pillow")
         assert "cats/bad 5.png" in note
 
     def test_nothing_left_of_a_split(self, tmp_path):
@@ -344,9 +343,7 @@ class TestUnreadable:
 
     def test_decompression_bomb(self, root):
         paint(root / "cats" / "bomb.png", Image.new("1", (9500, 9500)))
-        with pytest.raises(
-            DataError, match=r"1 of 31 .*: cats/bomb.png \(Image size \(90250000 pixels\) exceeds"
-        ):
+        with pytest.raises(DataError, match=r"1 of 31 .*: cats/bomb.png \(Image size \(90250000 pixels\) exceeds"):
             load(choice(root))
 
     @pytest.mark.parametrize(

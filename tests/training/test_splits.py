@@ -53,10 +53,7 @@ class TestCarve:
     def test_golden(self):
         """A change of these numbers changes every data set: it needs a new format number of the packs."""
         labels = np.array([0, 1, 1, 0, 1, 0, 1, 1, 0, 1, 1, 1])
-        parts = {
-            purpose: carve(labels, 0.25, purpose)[0].tolist()
-            for purpose in ("test", "validation", "training")
-        }
+        parts = {purpose: carve(labels, 0.25, purpose)[0].tolist() for purpose in ("test", "validation", "training")}
         assert parts == {"test": [2, 3, 9], "validation": [0, 10, 11], "training": [1, 6, 8]}
 
     def test_choice_within_a_class_is_not_its_beginning(self):
@@ -84,9 +81,7 @@ class TestDivide:
 
     def test_keeps_shipped_splits_whole(self):
         shipped = [split([0, 1], np.full((2, 1, 1, 1), fill, np.uint8)) for fill in (1, 2, 3)]
-        found = SourceImages(
-            class_names=("a", "b"), training=shipped[0], validation=shipped[1], test=shipped[2]
-        )
+        found = SourceImages(class_names=("a", "b"), training=shipped[0], validation=shipped[1], test=shipped[2])
         assert self.divide(found) == (*shipped, ())
 
     def test_training_share_is_said_and_leaves_the_other_splits(self):
@@ -101,9 +96,9 @@ class TestDivide:
         found = SourceImages(class_names=("a", "b"), training=split([0] * 20 + [1]), test=split([0, 1]))
         with pytest.raises(
             DataError,
-            match=r"^toy: class 'b' keeps 1 training and 0 validation of its 1 images outside the test split, but "
-            r"needs at least one of each; add images of it, or change validation_share \(=0.1\) or "
-            r"training_share \(=1\)$",
+            match=r"^toy: class 'b' keeps 1 training and 0 validation of its 1 images outside the test "
+            r"split, but needs at least one of each; add images of it, or change "
+            r"validation_share \(=0.1\) or training_share \(=1\)$",
         ):
             self.divide(found, validation_share=0.1)
 
@@ -113,12 +108,8 @@ class TestDivide:
             self.divide(found, training_share=0.01)
 
     def test_class_missing_from_shipped_validation(self):
-        found = SourceImages(
-            class_names=("a", "b"), training=split([0, 1]), validation=split([0]), test=split([0, 1])
-        )
-        with pytest.raises(
-            DataError, match=r"class 'b' keeps 1 training and 0 validation .* training_share \(=1\)$"
-        ):
+        found = SourceImages(class_names=("a", "b"), training=split([0, 1]), validation=split([0]), test=split([0, 1]))
+        with pytest.raises(DataError, match=r"class 'b' keeps 1 training and 0 validation .* training_share \(=1\)$"):
             self.divide(found)
 
     def test_class_missing_from_test_is_a_note(self):

@@ -43,14 +43,15 @@ class TorchBackend:
         return {"torch": torch.__version__}
 
 
-def train(
-    trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None
-) -> TrialResult:
+def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrialResult:
     """Train one network and return its validation error at the last epoch, with its learning curve.
+
+    Sets PyTorch's number of threads in this process to the trial's.
 
     Raises: InputError where a batch is larger than the training images.
     """
     begun = time.perf_counter()
+    torch.set_num_threads(trial.threads)
     recipe = trial.recipe
     steps = recipe.steps_per_epoch(len(data.training.labels))
 

@@ -68,9 +68,7 @@ def never() -> bool:
 class Executor(Protocol):
     """The contract; `tests/contracts` holds the same in code."""
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[Event]:
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Yield the events of all tasks; `should_stop` is asked at least once a second."""
         ...
 
@@ -81,9 +79,7 @@ class InlineExecutor:
     def __init__(self, *, raise_errors: bool = False) -> None:
         self._raise_errors = raise_errors
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[Event]:
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Yield the events of all tasks; `should_stop` is asked between tasks."""
         work = setup()
         for task in tasks:

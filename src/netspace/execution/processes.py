@@ -4,6 +4,7 @@ A worker is `python -m netspace.execution.worker` with one end of a socket pair:
 installed package and never the user's main script, so it starts from notebooks and unguarded scripts too.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -27,9 +28,7 @@ class ProcessExecutor:
             raise InputError(f"workers (={num_workers}) must be at least 1")
         self._num_workers = num_workers
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[Event]:
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Yield the events of all tasks in the order in which they happen.
 
         When `should_stop` turns true, what has arrived is yielded and the workers are killed.
@@ -79,10 +78,8 @@ class _Worker:
 
     def give(self, task: Task) -> None:
         self.task = task
-        try:
+        with contextlib.suppress(OSError):  # It has died; `receive` says so.
             self.connection.send(task.payload)
-        except OSError:
-            pass  # It has died; `receive` says so.
 
     def receive(self) -> Event:
         """Return the next event of the current task; the worker is free after any but `Progress`."""

@@ -33,9 +33,7 @@ class Complexity:
         )
 
     def __mul__(self, count: Any) -> "Complexity":
-        return Complexity(
-            flops=self.flops * count, params=self.params * count, activations=self.activations * count
-        )
+        return Complexity(flops=self.flops * count, params=self.params * count, activations=self.activations * count)
 
 
 MEASURES = ("flops", "params", "activations")

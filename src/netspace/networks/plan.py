@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from netspace.errors import SpecError
-from netspace.networks.spec import NetworkSpec, SpecArrays, Stage, StageArrays, inner_width
+from netspace.networks.spec import NetworkSpec, SpecArrays, Stage, StageArrays, inner_width, nearest_integers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +150,7 @@ def out_side(in_side: int, stride: int) -> int:
     return (in_side - 1) // stride + 1
 
 
-def _block(
-    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int
-) -> BlockPlan:
+def _block(spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int) -> BlockPlan:
     inner = inner_width(stage.width, stage.bottleneck_ratio)
     bias = spec.conv_bias
     convolutions = (
@@ -170,23 +168,20 @@ def _block(
     )
     se = None
     if spec.se_ratio is not None:
-        reduced = np.maximum(np.rint(np.asarray(in_width) * spec.se_ratio).astype(np.int64), 1)
-        reduced = reduced if reduced.ndim else int(reduced)
+        reduced = nearest_integers(np.maximum(np.asarray(in_width) * spec.se_ratio, 1.0))
         se = SqueezeExcitation(
             reduce=Convolution(in_width=inner, out_width=reduced, bias=True, norm=False),
             expand=Convolution(in_width=reduced, out_width=inner, bias=True, norm=False, activation=False),
         )
-    changes = np.asarray((in_width != stage.width) | (stride != 1)).astype(np.int64)
+    changes = np.asarray((in_width != stage.width) | (stride != 1))
     projection = None
     if np.any(changes):
-        projection = Convolution(
-            in_width=in_width, out_width=stage.width, stride=stride, bias=bias, activation=False
-        )
+        projection = Convolution(in_width=in_width, out_width=stage.width, stride=stride, bias=bias, activation=False)
     return BlockPlan(
         convolutions=convolutions,
         se=se,
         projection=projection,
-        has_projection=changes if changes.ndim else int(changes),
+        has_projection=nearest_integers(changes.astype(np.float64)),
     )
 
 

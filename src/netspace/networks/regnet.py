@@ -58,8 +58,8 @@ def linear_widths(
     exists = block < depth[:, None]
     continuous = first[:, None] + slope[:, None] * block
     exponents = np.rint(np.log(continuous / first[:, None]) / np.log(multiplier)[:, None])
-    widths = first[:, None] * np.power(multiplier[:, None], exponents)
-    widths = np.rint(widths / WIDTH_STEP).astype(np.int64) * WIDTH_STEP
+    unrounded = first[:, None] * np.power(multiplier[:, None], exponents)
+    widths = np.rint(unrounded / WIDTH_STEP).astype(np.int64) * WIDTH_STEP
     # Widths never fall along the blocks, so a stage begins wherever the width differs from the one before.
     begins = exists.copy()
     begins[:, 1:] &= widths[:, 1:] != widths[:, :-1]
@@ -128,9 +128,7 @@ def regnet(
     [(1, 32), (2, 64), (7, 160), (12, 384)]
     """
     check_rule(total_depth, initial_width, width_slope, width_multiplier)
-    stages = linear_widths(
-        [total_depth], [initial_width], [width_slope], [width_multiplier], max_stages=total_depth
-    )
+    stages = linear_widths([total_depth], [initial_width], [width_slope], [width_multiplier], max_stages=total_depth)
     count = int(stages.num_stages[0])
     widths, group_widths = adjust_widths(stages.widths[0, :count], bottleneck_ratio, group_width)
     return NetworkSpec(

@@ -24,8 +24,13 @@ def inner_width(width: Any, bottleneck_ratio: Any) -> Any:
     >>> inner_width(64, 4.0), inner_width(16, 0.25)
     (16, 64)
     """
-    inner = np.rint(np.asarray(width) / bottleneck_ratio).astype(np.int64)
-    return inner if inner.ndim else int(inner)
+    return nearest_integers(np.asarray(width) / bottleneck_ratio)
+
+
+def nearest_integers(numbers: Any) -> Any:
+    """Return numbers rounded half-to-even: an int for one number, int64 for an array."""
+    rounded = np.rint(numbers).astype(np.int64)
+    return rounded if rounded.ndim else int(rounded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

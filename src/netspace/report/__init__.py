@@ -1,0 +1,21 @@
+"""What a study found, as one page and as figures. Importing it loads neither matplotlib nor jinja2."""
+
+from netspace.report.figures import (
+    complexity_figure,
+    edf_figure,
+    learning_curve_figure,
+    parameter_figure,
+    staircase_figure,
+)
+from netspace.report.page import StudyReport, render, write_report
+
+__all__ = [
+    "StudyReport",
+    "complexity_figure",
+    "edf_figure",
+    "learning_curve_figure",
+    "parameter_figure",
+    "render",
+    "staircase_figure",
+    "write_report",
+]

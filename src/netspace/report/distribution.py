@@ -17,25 +17,29 @@ from netspace.storage.population import Population
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT, _TOP, _BOTTOM = 46.0, 34.0, 50.0
-_LABEL_WIDTH, _LABEL_HEIGHT = 230.0, 35.0
+_LEFT, _TOP, _BOTTOM = 44.0, 34.0, 44.0
+_LABEL_WIDTH, _LABEL_HEIGHT = 196.0, 35.0
 _LEADER, _BAR_STEP = 22.0, 13.0
 
 
-def draw_distributions(populations: Sequence[Population], width: float, height: float, *, beside: bool) -> Sheet:
+def draw_distributions(
+    populations: Sequence[Population], width: float, height: float, *, beside: bool
+) -> Sheet:
     """Return a sheet with the EDFs; `height` is that of the drawing without labels that stand under it."""
     under = 0.0 if beside else _LABEL_HEIGHT * len(populations)
     sheet = Sheet.blank(width, height + under)
     edfs = [readings.distribution(population) for population in populations]
     gaps = [position for position, edf in enumerate(edfs) if edf is not None and edf.num_failed]
     beyond = _BAR_STEP * (len(gaps) + 1) if gaps else 0.0
-    across = width - _LEFT - beyond - (_LABEL_WIDTH if beside else 12.0)
+    across = width - _LEFT - beyond - (_LABEL_WIDTH if beside else 4.0)
     up = height - _TOP - _BOTTOM
     axes = sheet.add_axes(_LEFT, _BOTTOM + under, across, up)
-    scale = error_scale(readings.error_span(edf.errors for edf in edfs if edf is not None))
+    scale = error_scale(
+        readings.error_span(edf.errors for edf in edfs if edf is not None), spacing=40.0 / across
+    )
     scale.apply(axes, "x")
     _frame(axes, "validation error" + (", logarithmic axis" if scale.is_log else ""))
-    sheet.write(6.0, sheet.height - 12.0, "share of networks with at most this error")
+    sheet.write(0.0, sheet.height - 12.0, "share of networks with at most this error")
     for position, edf in enumerate(edfs):
         if edf is not None:
             _draw(axes, edf, position, scale.high)
@@ -47,7 +51,7 @@ def draw_distributions(populations: Sequence[Population], width: float, height: 
         style = {"linewidth": 5.0, "solid_capstyle": "butt", "gid": f"failed-{position}"}
         sheet.line([x, x], [end, _BOTTOM + under + up], color=space_look(position).colour, **style)
     if gaps:
-        sheet.write(right + beyond / 2, _BOTTOM + under - 13.0, "failed", ha="center")
+        sheet.write(right + beyond - 4.0, sheet.height - 12.0, "failed", ha="right")
         sheet.line([right + 6.0, right + beyond], [_BOTTOM + under] * 2, color=RULE, linewidth=1.0)
     if beside:
         heights = _spread([_BOTTOM + up * _end(edf) for edf in edfs], edfs, sheet.height - _LABEL_HEIGHT / 2)
@@ -61,7 +65,7 @@ def draw_distributions(populations: Sequence[Population], width: float, height: 
     else:
         for position, edf in enumerate(edfs):
             y = under - _LABEL_HEIGHT * (position + 0.4)
-            _label(sheet, 10.0, y, populations[position], edf, position)
+            _label(sheet, 0.0, y, populations[position], edf, position)
     return sheet
 
 
@@ -76,7 +80,7 @@ def _frame(axes: "Axes", words: str) -> None:
     axes.spines["left"].set_visible(False)
     axes.grid(visible=True, axis="y", color=RULE, linewidth=0.7)
     axes.set_axisbelow(True)
-    axes.set_xlabel(words, labelpad=8.0)
+    axes.set_xlabel(words, labelpad=6.0)
 
 
 def _draw(axes: "Axes", edf: EDF, position: int, right: float) -> None:
@@ -122,5 +126,5 @@ def _label(sheet: Sheet, x: float, y: float, population: Population, edf: EDF | 
         words = counted(edf.n, "network") + (f", {edf.num_failed} failed" if edf.num_failed else "")
     sheet.sample(x, y + 8.0, look, mark=False)
     text = x + SAMPLE_WIDTH + 8.0
-    sheet.headline(text, y + 8.0, short(population.name), color=look.colour)
+    sheet.headline(text, y + 8.0, short(population.name, 20), color=look.colour)
     sheet.write(text, y - 6.0, words, size=TEXT_SIZE - 1.0, color=QUIET)

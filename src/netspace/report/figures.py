@@ -7,10 +7,10 @@ into SVG or PNG.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netspace.report import panels
+from netspace.report import lines, scatter
 from netspace.report.distribution import draw_distributions
 from netspace.report.look import TEXT_SIZE, figure_style, space_look
-from netspace.report.panels import Panel
+from netspace.report.panel import AXES_LEFT, Panel
 from netspace.report.sheet import SAMPLE_WIDTH, Sheet
 from netspace.report.wording import short
 from netspace.storage.population import Population
@@ -18,12 +18,16 @@ from netspace.storage.population import Population
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_PANEL_WIDTH, _PANEL_HEIGHT = 340.0, 250.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 42.0, 24.0
-_TITLE_HEIGHT, _LEGEND_HEIGHT, _LEGEND_WIDTH = 38.0, 26.0, 200.0
+_PANEL_SIZES = {2: (520.0, 290.0), 3: (344.0, 256.0), 4: (262.0, 218.0)}
+"""Width and height of a panel by the number of columns, so that a row is about as wide as the page."""
+
+_RIGHT, _TOP, _BOTTOM = 6.0, 42.0, 24.0
+_EDGE, _GUTTER, _TITLE_HEIGHT, _LEGEND_HEIGHT, _LEGEND_WIDTH = 14.0, 20.0, 38.0, 26.0, 200.0
 
 
-def edf_figure(populations: Sequence[Population], *, width: float = 1000.0, height: float = 460.0) -> "Figure":
+def edf_figure(
+    populations: Sequence[Population], *, width: float = 1000.0, height: float = 470.0
+) -> "Figure":
     """Return the exact-step EDF of each space's errors with its 95 % band; `width`, `height` [points].
 
     Where networks failed the curve ends below 1, and the gap is marked. On less than 600 points the labels
@@ -37,59 +41,81 @@ def edf_figure(populations: Sequence[Population], *, width: float = 1000.0, heig
 def complexity_figure(populations: Sequence[Population]) -> "Figure":
     """Return the error of each network against flops, params and activations, on logarithmic axes."""
     title = "Validation error against complexity"
-    return compose(panels.complexity_panels(populations), title=title, columns=3, legend=populations)
+    return compose(scatter.complexity_panels(populations), title=title, columns=3, legend=populations)
 
 
 def parameter_figure(populations: Sequence[Population]) -> "Figure":
     """Return the error of each network against each parameter that differs between networks."""
     title = "Validation error against parameters"
-    return compose(panels.parameter_panels(populations), title=title, columns=4, legend=populations)
+    return compose(scatter.parameter_panels(populations), title=title, columns=4, legend=populations)
 
 
 def staircase_figure(populations: Sequence[Population], *, best: int = 3) -> "Figure":
     """Return the width of each block of the `best` networks of each space."""
     title = "Width of each block, from stem to head, of the best networks"
-    drawn = panels.staircase_panels(populations, best)
-    return compose(drawn, title=title, columns=min(max(len(drawn), 2), 4))
+    drawn = lines.staircase_panels(populations, best)
+    return compose(drawn, title=title, columns=columns_for(len(drawn)))
 
 
 def learning_curve_figure(populations: Sequence[Population]) -> "Figure":
     """Return validation error by epoch: a faint line per network, the median of each space in bold."""
     title = "Validation error by epoch; the median in bold"
-    drawn = panels.learning_curve_panels(populations)
-    return compose(drawn, title=title, columns=min(max(len(drawn), 2), 4))
+    drawn = lines.learning_curve_panels(populations)
+    return compose(drawn, title=title, columns=columns_for(len(drawn)))
 
 
-def panel_figure(panel: Panel) -> "Figure":
-    """Return a figure of one panel."""
-    return compose((panel,))
+def columns_for(count: int) -> int:
+    """Return in how many columns so many panels of one family stand, so that rows are full.
+
+    >>> [columns_for(n) for n in (0, 1, 2, 3, 4, 5, 6, 7, 8)]
+    [2, 2, 2, 3, 4, 3, 3, 4, 4]
+    """
+    return 3 if count in (5, 6) else min(max(count, 2), 4)
+
+
+def panel_figure(panel: Panel, *, columns: int) -> "Figure":
+    """Return a figure of one panel, of the size that it has in so many columns."""
+    with figure_style():
+        width, height = _PANEL_SIZES[columns]
+        sheet = Sheet.blank(width, height)
+        panel.draw(sheet.add_axes(AXES_LEFT, _BOTTOM, width - AXES_LEFT - _RIGHT, height - _TOP - _BOTTOM))
+        return _finished(sheet)
+
+
+def sample_figure(position: int) -> "Figure":
+    """Return the line and the mark of the space at a position, for a legend that stands in text."""
+    with figure_style():
+        sheet = Sheet.blank(SAMPLE_WIDTH, 12.0)
+        sheet.sample(0.0, 6.0, space_look(position), mark=True)
+        return _finished(sheet)
 
 
 def compose(
-    drawn: Sequence[Panel], *, title: str = "", columns: int = 1, legend: Sequence[Population] = ()
+    drawn: Sequence[Panel], *, title: str, columns: int, legend: Sequence[Population] = ()
 ) -> "Figure":
-    """Return panels in a grid, a new row for each family, under a title and a legend where given."""
+    """Return panels in a grid, each family in rows of its own, under a title and a legend of spaces."""
     grid = _grid(drawn, columns)
     rows = max((row for row, _ in grid), default=0) + 1
-    width = _PANEL_WIDTH * columns
-    per_line = int((width - _LEFT) // _LEGEND_WIDTH)
-    header = (_TITLE_HEIGHT if title else 0.0) + _LEGEND_HEIGHT * -(-len(legend) // per_line)
+    panel_width, panel_height = _PANEL_SIZES[columns]
+    step = panel_width + _GUTTER
+    width = step * columns - _GUTTER + 2 * _EDGE
+    per_line = int((width - 2 * _EDGE) // _LEGEND_WIDTH)
+    header = _TITLE_HEIGHT + _LEGEND_HEIGHT * -(-len(legend) // per_line)
     with figure_style():
-        sheet = Sheet.blank(width, header + _PANEL_HEIGHT * rows)
-        if title:
-            sheet.headline(12.0, sheet.height - 20.0, title, size=TEXT_SIZE + 4.0)
+        sheet = Sheet.blank(width, header + panel_height * rows + _EDGE)
+        sheet.headline(_EDGE, sheet.height - 20.0, title, size=TEXT_SIZE + 4.0)
         for position, population in enumerate(legend):
             line, place = divmod(position, per_line)
-            x = 12.0 + _LEGEND_WIDTH * place
+            x = _EDGE + _LEGEND_WIDTH * place
             y = sheet.height - _TITLE_HEIGHT - _LEGEND_HEIGHT * (line + 0.4)
             look = space_look(position)
             sheet.sample(x, y, look, mark=True)
             sheet.write(x + SAMPLE_WIDTH + 8.0, y, short(population.name), color=look.colour)
         for panel, (row, column) in zip(drawn, grid, strict=True):
-            x, y = column * _PANEL_WIDTH + _LEFT, (rows - 1 - row) * _PANEL_HEIGHT + _BOTTOM
-            panel.draw(sheet.add_axes(x, y, _PANEL_WIDTH - _LEFT - _RIGHT, _PANEL_HEIGHT - _TOP - _BOTTOM))
+            x, y = _EDGE + column * step + AXES_LEFT, _EDGE + (rows - 1 - row) * panel_height + _BOTTOM
+            panel.draw(sheet.add_axes(x, y, panel_width - AXES_LEFT - _RIGHT, panel_height - _TOP - _BOTTOM))
         if not drawn:
-            sheet.write(width / 2, _PANEL_HEIGHT / 2, "nothing to show yet", ha="center")
+            sheet.write(width / 2, panel_height / 2, "nothing to show yet", ha="center")
         return _finished(sheet)
 
 

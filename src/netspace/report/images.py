@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _VARIABLES = {
-    **{f"{colour.light}": f"var(--{name})" for name, colour in THEME.items()},
-    **{f"{colour.light}": f"var(--hue-{i})" for i, colour in enumerate(HUES)},
+    **{colour.light: f"var(--{name})" for name, colour in THEME.items()},
+    **{colour.light: f"var(--hue-{i})" for i, colour in enumerate(HUES)},
     THEME["ink"].light: "currentColor",
 }
 _NUMBER = re.compile(r"-?\d+\.\d+")
-_NUMERIC = frozenset({"d", "x", "y", "width", "height", "transform", "points", "stroke-dasharray", "stroke-width"})
+_NUMERIC = frozenset(
+    {"d", "x", "y", "width", "height", "transform", "points", "stroke-dasharray", "stroke-width"}
+)
 # What the page says once for all its figures, and what says nothing.
 _DROPPED = frozenset({"font-family", "stroke-dashoffset"})
 _REFERENCE = re.compile(r"#([A-Za-z][\w.-]*)")
@@ -45,8 +47,9 @@ def svg(figure: "Figure") -> bytes:
 def inline_svg(figure: "Figure", *, name: str, seen: str) -> str:
     """Return a figure as an `<svg>` element for a page, without inline style and without anything external.
 
-    `name` begins every id inside, so that figures share a page; `seen` says what is to be seen. Colours become
-    `currentColor` and the variables of `look.page_variables`; fonts are those of the page.
+    `name` begins every id inside, so that figures share a page; `seen` says what is to be seen, and a figure
+    without it is hidden from screen readers. Colours become `currentColor` and the variables of
+    `look.page_variables`; fonts are those of the page.
     """
     stream = io.StringIO()
     with figure_style():
@@ -64,10 +67,10 @@ def inline_svg(figure: "Figure", *, name: str, seen: str) -> str:
     _rename(root, name)
     _prune(root)
     _lift(root)
+    told = {"role": "img", "aria-label": printable(seen)} if seen else {"aria-hidden": "true"}
     root.attrib = {
         "viewBox": root.attrib["viewBox"],
-        "role": "img",
-        "aria-label": printable(seen),
+        **told,
         "stroke-linejoin": "round",
         "stroke-linecap": "butt",
     }
@@ -104,7 +107,7 @@ def _rename(root: ElementTree.Element, name: str) -> None:
     used = {match[1] for e, key in links if (match := _REFERENCE.search(e.attrib[key]))}
     names: dict[str, str] = {}
     for element in root.iter():
-        identity = element.attrib.pop("id", None)
+        identity = element.attrib.pop("id", "")
         if identity in used:
             # A definition that is written twice is twice the same, and the second is not needed.
             fresh = identity not in names
@@ -131,7 +134,9 @@ def _lift(element: ElementTree.Element) -> None:
         _lift(child)
     if element.tag == "g" and len(element) and all(child.tag == "use" for child in element):
         first = element[0].attrib
-        shared = [k for k in first if k not in {"x", "y"} and all(c.attrib.get(k) == first[k] for c in element)]
+        shared = [
+            k for k in first if k not in {"x", "y"} and all(c.attrib.get(k) == first[k] for c in element)
+        ]
         for key in shared:
             if key != "href":
                 element.attrib[key] = first[key]

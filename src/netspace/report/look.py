@@ -24,9 +24,10 @@ THEME = {
     "ink": Colour("#1b1e23", "#e9e7e2"),
     "quiet": Colour("#646a73", "#9aa1ab"),
     "rule": Colour("#dcdad4", "#343a43"),
-    "paper": Colour("#ffffff", "#171a1f"),
+    "paper": Colour("#ffffff", "#16191e"),
+    "ground": Colour("#f5f4f0", "#0e1013"),
 }
-"""Text, secondary text, thin lines, and what lies behind a figure."""
+"""Text, secondary text, thin lines, what lies behind a figure, and what lies behind that."""
 
 HUES = (
     Colour("#0b6fb3", "#58b4f0"),
@@ -38,7 +39,14 @@ HUES = (
 )
 INK, QUIET, RULE, PAPER = (THEME[name].light for name in ("ink", "quiet", "rule", "paper"))
 
-_DASHES = ("-", (0, (6, 2)), (0, (6, 1.6, 1.2, 1.6)), (0, (1.4, 1.4)), (0, (10, 2.4)), (0, (4, 1.4, 1, 1.4, 1, 1.4)))
+_DASHES = (
+    "-",
+    (0, (6, 2)),
+    (0, (6, 1.6, 1.2, 1.6)),
+    (0, (1.4, 1.4)),
+    (0, (10, 2.4)),
+    (0, (4, 1.4, 1, 1.4, 1, 1.4)),
+)
 _MARKS = ("o", "s", "^", "D", "v", "P")
 
 TEXT_SIZE = 11.0
@@ -114,4 +122,9 @@ def page_variables() -> str:
     colours = {**THEME, **{f"hue-{i}": colour for i, colour in enumerate(HUES)}}
     light = " ".join(f"--{name}: {colour.light};" for name, colour in colours.items())
     dark = " ".join(f"--{name}: {colour.dark};" for name, colour in colours.items())
-    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    uses = "".join(
+        f".dot-{i} {{ background: var(--hue-{i}); }} .line-{i} {{ stroke: var(--hue-{i}); }} "
+        f".fill-{i} {{ fill: var(--hue-{i}); opacity: 0.18; }}\n"
+        for i in range(len(HUES))
+    )
+    return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{uses}"

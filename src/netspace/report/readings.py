@@ -30,14 +30,14 @@ _RULE_TITLES = {
 }
 WHOLE = "The whole network"
 SHARED = "The same in all stages"
-_GROWING = ("width", "group_width", "initial_width", "width_slope")
+_GROWING = ("width", "bottleneck_ratio", "group_width", "initial_width", "width_slope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A number that each network has; `values[k]` (networks,) is of population k, NaN where it has none.
 
-    Parameters of one `group` are the same number of different stages, unless the group is `WHOLE` or `SHARED`.
+    Those of one `group` are the same number of different stages, unless the group is `WHOLE` or `SHARED`.
     `grows` says that the number is thought of in ratios, as widths are.
     """
 
@@ -82,7 +82,7 @@ def best(population: Population, count: int) -> tuple[int, ...]:
 
 
 def parameters(populations: Sequence[Population]) -> tuple[Parameter, ...]:
-    """Return every parameter that differs between networks.
+    """Return every parameter that differs between networks, or between the stages of networks.
 
     A number of the stages that is the same in all stages of every network is one parameter; so is each drawn
     one that belongs to no stage.
@@ -93,14 +93,31 @@ def parameters(populations: Sequence[Population]) -> tuple[Parameter, ...]:
     ]
     num_stages = max((len(spec.stages) for p in populations for spec in p.networks), default=0)
     for field, title in STAGE_FIELDS.items():
-        if all(len({getattr(s, field) for s in spec.stages}) == 1 for p in populations for spec in p.networks):
+        if all(
+            len({getattr(s, field) for s in spec.stages}) == 1 for p in populations for spec in p.networks
+        ):
             found.append(_parameter(SHARED, title, populations, _of_stage(field, 0), field in _GROWING))
         else:
             found.extend(
-                _parameter(title, f"{title}, stage {stage + 1}", populations, _of_stage(field, stage), field in _GROWING)
+                _parameter(
+                    title,
+                    f"{title}, stage {stage + 1}",
+                    populations,
+                    _of_stage(field, stage),
+                    field in _GROWING,
+                )
                 for stage in range(num_stages)
             )
-    return tuple(parameter for parameter in found if len(parameter.choices) > 1)
+    families: dict[str, set[float]] = {}
+    for parameter in found:
+        families.setdefault(_family(parameter), set()).update(parameter.choices)
+    return tuple(parameter for parameter in found if len(families[_family(parameter)]) > 1)
+
+
+def family_choices(parameter: Parameter, parameters: Iterable[Parameter]) -> tuple[float, ...]:
+    """Return the distinct values of a parameter and of its like in other stages, sorted."""
+    family = _family(parameter)
+    return tuple(sorted({value for p in parameters if _family(p) == family for value in p.choices}))
 
 
 def constants(populations: Sequence[Population]) -> tuple[tuple[str, float], ...]:
@@ -148,6 +165,11 @@ def block_widths(spec: NetworkSpec) -> tuple[int, ...]:
 def stage_words(spec: NetworkSpec, field: str) -> str:
     """Return one number of every stage, as text."""
     return listed([getattr(stage, field) for stage in spec.stages])
+
+
+def _family(parameter: Parameter) -> str:
+    """Return what a parameter shares with its like in other stages, and with nothing else."""
+    return parameter.title if parameter.group in (WHOLE, SHARED) else parameter.group
 
 
 def _drawn(populations: Sequence[Population]) -> list[Parameter]:

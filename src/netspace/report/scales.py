@@ -1,5 +1,6 @@
 """Axes that say what they hold: limits around the data, few ticks, and words on them."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MOST_TICKS = 6
 _LOG_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
 
 
@@ -42,13 +42,15 @@ def scale_of(
     base: Literal[2, 10] = 10,
     margin: float = 0.05,
     floor: float = -math.inf,
+    spacing: float = 0.07,
 ) -> Scale:
     """Return the scale of data between two numbers: logarithmic where their ratio exceeds `log_above`.
 
-    `margin` [share of the axis] is left free on both sides, but nothing below `floor`.
+    `margin` [share of the axis] is left free on both sides, but nothing below `floor`; ticks stand at least
+    `spacing` [share of the axis] apart.
 
-    >>> scale_of((8.0, 90.0), "{:g} %".format, log_above=4.0).words
-    ('10 %', '20 %', '30 %', '50 %')
+    >>> scale_of((8.0, 80.0), "{:g} %".format, log_above=4.0).words
+    ('10 %', '15 %', '20 %', '30 %', '40 %', '50 %', '70 %')
     >>> scale_of((8.0, 12.0), "{:g}".format, log_above=4.0).words
     ('8', '9', '10', '11', '12')
     """
@@ -63,17 +65,17 @@ def scale_of(
     else:
         room = margin * (high - low)
         low, high = max(low - room, floor), high + room
-    ticks = [tick for tick in _ticks(low, high, is_log, base) if low <= tick <= high]
+    ticks = [tick for tick in _ticks(low, high, is_log, base, spacing) if low <= tick <= high]
     return Scale(
         low=low, high=high, is_log=is_log, ticks=tuple(ticks), words=tuple(words(tick) for tick in ticks)
     )
 
 
-def error_scale(span: tuple[float, float] | None) -> Scale:
-    """Return the scale, in per cent, of errors in [0, 1]; logarithmic where they differ more than fourfold."""
+def error_scale(span: tuple[float, float] | None, *, spacing: float = 0.07) -> Scale:
+    """Return the scale [%] of errors in [0, 1]; logarithmic where they differ more than fourfold."""
     low, high = span or (0.0, 1.0)
     words = "{:.4g}\N{NO-BREAK SPACE}%".format
-    return scale_of((100.0 * low, 100.0 * high), words, log_above=4.0, floor=0.0)
+    return scale_of((100.0 * low, 100.0 * high), words, log_above=4.0, floor=0.0, spacing=spacing)
 
 
 def places(choices: Sequence[float]) -> Scale:
@@ -87,17 +89,20 @@ def places(choices: Sequence[float]) -> Scale:
     )
 
 
-def _ticks(low: float, high: float, is_log: bool, base: int) -> list[float]:
+def _ticks(low: float, high: float, is_log: bool, base: int, spacing: float) -> list[float]:
+    most = int(1.0 / spacing)
     if is_log and base == 2:
         exponents = range(math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1)
-        return [2.0**e for e in exponents][:: 1 + len(exponents) // _MOST_TICKS]
+        return [2.0**e for e in exponents][:: 1 + len(exponents) // min(most, 6)]
     if is_log:
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        nearest = math.exp(spacing * math.log(high / low))
         for steps in _LOG_STEPS:
             ticks = [round(step * 10.0**decade, 12) for decade in decades for step in steps]
             inside = [tick for tick in ticks if low <= tick <= high]
-            if 3 <= len(inside) <= _MOST_TICKS:
+            if len(inside) >= 3 and all(b / a >= nearest for a, b in itertools.pairwise(inside)):
                 return inside
     from matplotlib.ticker import MaxNLocator
 
-    return [float(t) for t in MaxNLocator(nbins=_MOST_TICKS - 1, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)]
+    locator = MaxNLocator(nbins=min(most, 5), steps=[1, 2, 2.5, 5, 10])
+    return [float(tick) for tick in locator.tick_values(low, high)]

@@ -50,9 +50,7 @@ class _Stepped(_Range):
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.step > 0):
-            raise SpaceError(
-                f"range [{self.low}, {self.high}] in steps of {self.step} must be finite numbers"
-            )
+            raise SpaceError(f"range [{self.low}, {self.high}] in steps of {self.step} must be finite numbers")
         for field in ("low", "high"):
             bound = float(getattr(self, field))
             near = round(bound / self.step) * self.step
@@ -136,14 +134,15 @@ Law = Uniform | LogUniform | PowersOfTwo | Choice
 @functools.cache
 def law_values(law: Law) -> FloatArray:
     """Return the values of a law, rising; shape (values,), read-only."""
+    grid: FloatArray
     if isinstance(law, Choice):
-        grid: FloatArray = np.array(law.options, dtype=np.float64)
+        grid = np.array(law.options, dtype=np.float64)
     elif isinstance(law, PowersOfTwo):
         grid = 2.0 ** np.arange(round(math.log2(law.low)), round(math.log2(law.high)) + 1)
     else:
         first, last = round(law.low / law.step), round(law.high / law.step)
         # Rounding gives the decimal that was meant: 3 * 0.1 is not 0.3.
-        grid = np.round(np.arange(first, last + 1) * law.step, 10)
+        grid = np.round(np.arange(first, last + 1) * law.step, 10).astype(np.float64)
     grid.flags.writeable = False
     return grid
 
@@ -167,7 +166,7 @@ def probabilities(law: Law) -> FloatArray:
 
 def draw_index(cumulative: FloatArray, uniform: FloatArray) -> IntArray:
     """Return the index of the value that each uniform number in [0, 1) falls on; the shape of `uniform`."""
-    index = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    index: IntArray = np.searchsorted(cumulative, uniform * cumulative[-1], side="right").astype(np.int64)
     return np.minimum(index, len(cumulative) - 1)
 
 

@@ -25,7 +25,8 @@ class Independent:
 
     def count(self, law: Law, num_stages: int) -> int:
         """Return the number of distinct draws."""
-        return len(law_values(law)) ** num_stages
+        size: int = len(law_values(law)) ** num_stages
+        return size
 
     def free(self, num_stages: int) -> int:
         """Return the number of free parameters."""

@@ -108,7 +108,7 @@ def sample(
         cost = complexity(draws.networks, resolution)
         neighbours.see(cost, draws.exists)
         table = draws.networks.table()
-        for row in np.flatnonzero(draws.exists & budget.meets(cost)):
+        for row in np.flatnonzero(draws.exists & budget.meets(cost)).tolist():
             in_band += 1
             key = table[row].tobytes()
             if key in seen:
@@ -116,7 +116,7 @@ def sample(
             seen.add(key)
             networks.append(draws.networks[row])
             drawn.append({name: float(column[row]) for name, column in draws.drawn.items()})
-            positions.append(start + int(row))
+            positions.append(start + row)
             costs.append(_row(cost, row))
             if len(networks) == n:
                 return Sample(
@@ -173,9 +173,7 @@ class _Neighbours:
 
 
 def _row(cost: Complexity, row: int) -> Complexity:
-    return Complexity(
-        flops=int(cost.flops[row]), params=int(cost.params[row]), activations=int(cost.activations[row])
-    )
+    return Complexity(flops=int(cost.flops[row]), params=int(cost.params[row]), activations=int(cost.activations[row]))
 
 
 def _stack(costs: list[Complexity]) -> Complexity:

@@ -17,8 +17,8 @@ from netspace import values
 from netspace.errors import SpaceError, did_you_mean
 from netspace.networks.regnet import adjust_widths, linear_widths
 from netspace.networks.spec import FloatArray, SpecArrays, StageArrays, Stem
-from netspace.spaces.laws import Law, as_range, draw
 from netspace.spaces.budget import Budget
+from netspace.spaces.laws import Law, as_range, draw
 from netspace.spaces.relations import Increasing, Independent, Relation, Share
 from netspace.spaces.sample import Draws, Sample, sample
 
@@ -71,9 +71,7 @@ class DesignSpace:
                 stages = [n for n in PER_STAGE if n in names]
                 raise SpaceError(f"relation on {name!r}: no such parameter{did_you_mean(name, stages)}")
             if tied.count(name) > 1:
-                raise SpaceError(
-                    f"relations on {name!r}: a parameter can have one, this has {tied.count(name)}"
-                )
+                raise SpaceError(f"relations on {name!r}: a parameter can have one, this has {tied.count(name)}")
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -95,9 +93,7 @@ class DesignSpace:
         for parameter in self.parameters:
             if parameter.name == name:
                 return parameter.law
-        raise SpaceError(
-            f"{name}: {self.name} has no such parameter{did_you_mean(name, self.parameter_names)}"
-        )
+        raise SpaceError(f"{name}: {self.name} has no such parameter{did_you_mean(name, self.parameter_names)}")
 
     def relation(self, name: str) -> Relation:
         """Return how a per-stage parameter is tied across stages."""
@@ -132,15 +128,12 @@ class DesignSpace:
         """Return the exact number of distinct draws; None where the RegNet rule decides which exist."""
         if self.is_linear:
             return None
-        return math.prod(
-            self.relation(name).count(self.law(name), self.num_stages) for name in self.parameter_names
-        )
+        return math.prod(self.relation(name).count(self.law(name), self.num_stages) for name in self.parameter_names)
 
     def free_parameters(self) -> int:
         """Return how many numbers are free."""
         return sum(
-            self.relation(name).free(self.num_stages) if name in PER_STAGE else 1
-            for name in self.parameter_names
+            self.relation(name).free(self.num_stages) if name in PER_STAGE else 1 for name in self.parameter_names
         )
 
     def draw(self, start: int, stop: int, *, seed: int = 0) -> Draws:
@@ -194,12 +187,10 @@ class DesignSpace:
         columns = len(self.parameters) * self.num_stages
         # Philox makes four numbers per step of its counter; a row begins at a step of its own.
         steps = -(-columns // 4)
-        bits = np.random.Philox(key=_stream_key(replace(self, name="", source=""), seed)).advance(
-            start * steps
-        )
+        bits = np.random.Philox(key=_stream_key(replace(self, name="", source=""), seed)).advance(start * steps)
         # Raw bits are the same in every version of NumPy; what a Generator makes of them need not be.
         raw = bits.random_raw((stop - start) * steps * 4).reshape(stop - start, steps * 4)
-        uniform: FloatArray = (raw[:, :columns] >> np.uint64(11)) * 2.0**-53
+        uniform: FloatArray = (raw[:, :columns] >> np.uint64(11)).astype(np.float64) * 2.0**-53
         return uniform
 
     def _networks(self, stages: Mapping[str, FloatArray]) -> SpecArrays:

@@ -87,7 +87,8 @@ def somewhere_better_p_value(steps: JointSteps) -> float:
     """Test the null "A is nowhere better" by the largest F_A - F_B (one-sided Kolmogorov-Smirnov).
 
     Unlike the ranks it finds that A is better at some errors although it is worse at others. It is exact for
-    equal n without ties, conservative with ties, and Hodges' approximation for unequal n.
+    equal n without ties, conservative with ties, and for unequal n an approximation that can be a fifth too
+    small for a handful of networks.
     Source: Gnedenko and Korolyuk 1951; Hodges 1958, equation 5.3.
     """
     m, n = sorted((steps.n_a, steps.n_b), reverse=True)

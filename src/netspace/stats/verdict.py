@@ -92,8 +92,8 @@ def compare(
 ) -> Verdict:
     """Judge two populations by their errors: (networks_a,) and (networks_b,), in [0, 1], `inf` for a failure.
 
-    A false claim is made with probability 1 - `level` at most. `margin` [share of networks] is how far A's EDF
-    may lie below B's for A still to majorise B; it and `median_margin` [error] say what is equivalent.
+    A false claim is made with probability 1 - `level` at most. `margin` [share of networks] is how far A's
+    EDF may lie below B's for A still to majorise B; it and `median_margin` [error] say what is equivalent.
     Raises: InputError for errors, margins, a level or names that cannot be.
 
     >>> best = compare([0.01 * i for i in range(40)], [0.2 + 0.01 * i for i in range(40)])

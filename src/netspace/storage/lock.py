@@ -35,9 +35,7 @@ class WriterLock:
             file.seek(0)
             owner = file.read().strip() or "another process"
             file.close()
-            raise StoreError(
-                f"store {str(store)!r} is being written by {owner}; wait for it or stop it"
-            ) from None
+            raise StoreError(f"store {str(store)!r} is being written by {owner}; wait for it or stop it") from None
         file.seek(0)
         file.truncate()
         file.write(f"process {os.getpid()} on {platform.node()}\n")

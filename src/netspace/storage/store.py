@@ -265,9 +265,7 @@ def _population(sample: Any, rows: list[Any]) -> Population:
         results=tuple(_result(row) for row in rows),
         drawn=tuple(row[MEMBERS.c.drawn] for row in rows),
         positions=tuple(row[MEMBERS.c.draw] for row in rows),
-        complexity=Complexity(
-            **{m: np.array([row[NETWORKS.c[m]] for row in rows], dtype=np.int64) for m in MEASURES}
-        ),
+        complexity=Complexity(**{m: np.array([row[NETWORKS.c[m]] for row in rows], dtype=np.int64) for m in MEASURES}),
         num_draws=sample["num_draws"],
         num_in_band=sample["num_in_band"],
     )

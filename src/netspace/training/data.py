@@ -1,16 +1,14 @@
-"""The data set of a study: chosen in its file, split by a fixed rule, packed once, mapped by every worker.
+"""The data set of a study: what its file chooses, and the split, measured and fingerprinted arrays it gives.
 
-`load` reads a source and splits it; `pack` writes the arrays to a folder and `open_packed` maps them, so that
-ten thousand trials share one copy in the page cache; `reuse_or_load` does whichever is needed.
+Where the images come from stands in `datasets.py`, `fashion_mnist.py` and `image_folder.py`; how they are split
+in `splits.py`; how they are kept for workers in `packs.py`.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ import numpy.typing as npt
 from netspace import values
 from netspace.checks import number, whole
 from netspace.errors import DataError, did_you_mean
-from netspace.training.datasets import Digits, ImageSource, written_aside
+from netspace.training.datasets import Digits, ImageSource
 from netspace.training.fashion_mnist import FashionMnist
 from netspace.training.image_folder import ImageFolder
 from netspace.training.splits import Split, divide
@@ -28,9 +26,8 @@ from netspace.training.splits import Split, divide
 DATA_VARIABLE = "NETSPACE_DATA"
 SPLITS = ("training", "validation", "test")
 _BUILT_IN = ("digits", "fashion_mnist")
-# Raised whenever equal choices and files begin to give other arrays, so that old packs are written anew.
-_FORMAT = 1
-_RECORD = "data.json"
+PACK_FORMAT = 1
+"""Raised whenever equal choices and files begin to give other arrays, so that old packs are written anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +64,7 @@ class DataChoice:
             whole(self, "resolution", DataError)
         elif folder:
             raise DataError(
-                f"resolution (=None) must be given for {self.name!r}, whose images may differ in size; for "
-                "example 96"
+                f"resolution (=None) must be given for {self.name!r}, whose images may differ in size; for example 96"
             )
         if self.validation_share is not None:
             number(self, "validation_share", DataError, above=True, maximum=0.9)
@@ -106,9 +102,7 @@ class Dataset:
             if split is None:
                 continue
             if split.images.shape[1:] != shape:
-                raise DataError(
-                    f"{name} images are {split.images.shape[1:]}, but must be {shape} as the first"
-                )
+                raise DataError(f"{name} images are {split.images.shape[1:]}, but must be {shape} as the first")
             if split.labels.min() < 0 or split.labels.max() >= self.num_classes:
                 raise DataError(
                     f"{name} labels are from {split.labels.min()} to {split.labels.max()}, but must be from "
@@ -148,184 +142,11 @@ def load(choice: DataChoice, *, data_dir: Path | None = None, allow_download: bo
     >>> data.training.images.shape, len(data.validation), len(data.test)
     ((1000, 8, 8, 1), 500, 297)
     """
-    return _split(choice, _source(choice, data_dir, allow_download))
+    return read_and_split(choice, open_source(choice, data_dir, allow_download))
 
 
-def pack(dataset: Dataset, folder: Path) -> None:
-    """Write a data set to `folder` as one .npy file per array and `data.json`, which is written last.
-
-    A reader therefore sees the old pack or the new one, never a mixture: the arrays carry the fingerprint in
-    their names. Those of an older pack are removed. A folder that holds this data set already is left alone.
-    Raises: DataError where the folder cannot be written, or the data set was opened without its test split.
-    """
-    if dataset.test is None:
-        raise DataError(f"{folder}: a data set that was opened without its test split cannot be packed")
-    if _holds(folder, dataset):
-        return
-    arrays = _arrays(dataset.training, dataset.validation, dataset.test)
-    record = _Record(
-        format=_FORMAT,
-        source_key=dataset.source_key,
-        choice=dataset.choice,
-        class_names=dataset.class_names,
-        fingerprint=dataset.fingerprint,
-        mean=dataset.mean,
-        std=dataset.std,
-        notes=dataset.notes,
-        shapes={name: array.shape for name, array in arrays.items()},
-    )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, array in arrays.items():
-            with written_aside(record.path(folder, name)) as file:
-                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-        with written_aside(folder / _RECORD) as file:
-            file.write(json.dumps(values.to_dict(record), indent=1).encode())
-        for name in arrays:
-            for path in folder.glob(f"{name}-*.npy"):
-                if path != record.path(folder, name):
-                    # Where an open file cannot be removed, an old array stays; nothing reads it.
-                    with contextlib.suppress(OSError):
-                        path.unlink()
-    except OSError as problem:
-        raise DataError(f"{folder}: the packed data cannot be written ({problem.strerror})") from None
-
-
-def open_packed(folder: Path, splits: Sequence[str] = SPLITS) -> Dataset:
-    """Map a packed data set, read-only; `splits` without "test" leave the test split unopened (None).
-
-    Raises: DataError where the pack is missing, or its arrays are not those of its `data.json`.
-    """
-    for split in splits:
-        if split not in SPLITS:
-            raise DataError(f"splits (={tuple(splits)!r}) holds {split!r}{did_you_mean(split, SPLITS)}")
-    if not {"training", "validation"} <= set(splits):
-        raise DataError(f"splits (={tuple(splits)!r}) must hold 'training' and 'validation'")
-    record = _Record.read(folder)
-    opened = {split: record.open(folder, split) for split in SPLITS if split in splits}
-    try:
-        return Dataset(
-            choice=record.choice,
-            class_names=record.class_names,
-            training=opened["training"],
-            validation=opened["validation"],
-            test=opened.get("test"),
-            mean=record.mean,
-            std=record.std,
-            fingerprint=record.fingerprint,
-            notes=record.notes,
-            source_key=record.source_key,
-        )
-    except DataError as problem:
-        raise DataError(f"{folder}: the packed data is damaged ({problem})") from None
-
-
-def reuse_or_load(
-    choice: DataChoice, folder: Path, *, data_dir: Path | None = None, allow_download: bool = False
-) -> Dataset:
-    """Open the pack in `folder` where it was made from this choice and these files, else load; writes nothing.
-
-    Files count as the same while name, size and time of change are. A damaged pack is left for `pack` to
-    write anew, and a note says so.
-    Raises: DataError as `load` does.
-    """
-    source = _source(choice, data_dir, allow_download)
-    note: tuple[str, ...] = ()
-    if (folder / _RECORD).exists():
-        try:
-            if _Record.read(folder).source_key == _source_key(choice, source.files()):
-                return open_packed(folder)
-        except DataError as problem:
-            note = (f"packed anew, because of the old pack: {problem}",)
-    dataset = _split(choice, source)
-    return replace(dataset, notes=dataset.notes + note)
-
-
-def load_packed(
-    choice: DataChoice,
-    folder: Path,
-    *,
-    data_dir: Path | None = None,
-    allow_download: bool = False,
-    splits: Sequence[str] = SPLITS,
-) -> Dataset:
-    """Return `reuse_or_load`, packed in `folder` and mapped from there.
-
-    Raises: DataError as `load`, `pack` and `open_packed` do.
-    """
-    pack(reuse_or_load(choice, folder, data_dir=data_dir, allow_download=allow_download), folder)
-    return open_packed(folder, splits)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
-    """What `data.json` says of a pack; `shapes` are those of the arrays, by name."""
-
-    format: int
-    source_key: str | None = None
-    choice: DataChoice
-    class_names: tuple[str, ...]
-    fingerprint: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    notes: tuple[str, ...]
-    shapes: dict[str, tuple[int, ...]]
-
-    @classmethod
-    def read(cls, folder: Path) -> "_Record":
-        """Return the record of a pack. Raises: DataError where there is none, or none of this version."""
-        path = folder / _RECORD
-        try:
-            plain = json.loads(path.read_bytes())
-        except OSError as problem:
-            raise DataError(f"{path}: no packed data can be read here ({problem.strerror})") from None
-        except ValueError as problem:
-            raise DataError(f"{path}: the packed data is damaged ({problem})") from None
-        if not isinstance(plain, dict) or plain.get("format") != _FORMAT:
-            raise DataError(f"{path}: not packed data of this version of netspace; pack it anew")
-        record = values.from_dict(cls, plain, where=str(path), error=DataError)
-        # The fingerprint becomes part of file names, so it must not lead elsewhere.
-        if not re.fullmatch("[0-9a-f]{32}", record.fingerprint):
-            raise DataError(f"{path}: fingerprint (={record.fingerprint!r}) must be 32 hexadecimal digits")
-        return record
-
-    def path(self, folder: Path, name: str) -> Path:
-        """Return the file of an array."""
-        return folder / f"{name}-{self.fingerprint}.npy"
-
-    def open(self, folder: Path, split: str) -> Split:
-        """Map the two arrays of a split. Raises: DataError where they are not what the record says."""
-        arrays = []
-        for name in (f"{split}-images", f"{split}-labels"):
-            path = self.path(folder, name)
-            try:
-                array = np.load(path, mmap_mode="r", allow_pickle=False)
-            except (OSError, EOFError, ValueError) as problem:
-                raise DataError(f"{path}: the packed data is damaged ({problem})") from None
-            if array.shape != self.shapes.get(name) or not array.flags.c_contiguous:
-                raise DataError(
-                    f"{path}: the packed data is damaged (an array {array.shape} instead of "
-                    f"{self.shapes.get(name)})"
-                )
-            arrays.append(array)
-        try:
-            return Split(images=arrays[0], labels=arrays[1])
-        except DataError as problem:
-            raise DataError(f"{folder}: the packed {split} split is damaged ({problem})") from None
-
-
-def _holds(folder: Path, dataset: Dataset) -> bool:
-    """Return whether a folder holds an undamaged pack of this data set, made from the same files."""
-    if not (folder / _RECORD).exists():
-        return False
-    try:
-        packed = open_packed(folder)
-    except DataError:
-        return False
-    return (packed.fingerprint, packed.source_key) == (dataset.fingerprint, dataset.source_key)
-
-
-def _source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> ImageSource:
+def open_source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> ImageSource:
+    """Return where the images of a choice come from, unread."""
     kind, _, path = choice.name.partition(":")
     if kind == "digits":
         return Digits()
@@ -340,7 +161,7 @@ def _source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> 
     return FashionMnist(folder=folder, allow_download=allow_download)
 
 
-def _source_key(choice: DataChoice, files: Sequence[Path]) -> str:
+def source_key(choice: DataChoice, files: Sequence[Path]) -> str:
     """Return the digest of a choice and of name, size and time of change of the files that it reads."""
     root = os.path.commonpath([path.parent for path in files]) if files else ""
     listing: list[tuple[str, int, int]] = []
@@ -353,11 +174,13 @@ def _source_key(choice: DataChoice, files: Sequence[Path]) -> str:
             listing.append((name, -1, 0))
         else:
             listing.append((name, status.st_size, status.st_mtime_ns))
-    return values.digest({"format": _FORMAT, "choice": values.digest(choice), "files": listing})
+    return values.digest({"format": PACK_FORMAT, "choice": values.digest(choice), "files": listing})
 
 
-def _split(choice: DataChoice, source: ImageSource) -> Dataset:
+def read_and_split(choice: DataChoice, source: ImageSource) -> Dataset:
     """Read a source, divide its images as the choice says, and take their measure."""
+    # Taken before reading: files that change meanwhile must not pass for those that were read.
+    key = source_key(choice, source.files())
     found = source.read(choice.resolution)
     if found.validation is not None and choice.validation_share is not None:
         raise DataError(
@@ -382,13 +205,13 @@ def _split(choice: DataChoice, source: ImageSource) -> Dataset:
         test=test,
         mean=mean,
         std=tuple(deviation or 1.0 for deviation in std),
-        fingerprint=_fingerprint(found.class_names, _arrays(training, validation, test)),
+        fingerprint=_fingerprint(found.class_names, named_arrays(training, validation, test)),
         notes=found.notes + notes + constant,
-        source_key=_source_key(choice, source.files()),
+        source_key=key,
     )
 
 
-def _arrays(training: Split, validation: Split, test: Split) -> dict[str, npt.NDArray[Any]]:
+def named_arrays(training: Split, validation: Split, test: Split) -> dict[str, npt.NDArray[Any]]:
     """Return the six arrays of a data set, by the names that they have in a pack."""
     named = zip(SPLITS, (training, validation, test), strict=True)
     return {f"{name}-{part}": getattr(split, part) for name, split in named for part in ("images", "labels")}

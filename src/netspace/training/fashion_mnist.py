@@ -118,17 +118,13 @@ def _decompressed(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
-def _idx_split(
-    paths: tuple[Path, ...], contents: list[bytes], resolution: int | None
-) -> tuple[Split, tuple[str, ...]]:
+def _idx_split(paths: tuple[Path, ...], contents: list[bytes], resolution: int | None) -> tuple[Split, tuple[str, ...]]:
     """Return the split of an image file and a label file, checked, and the notes of its resizing."""
     images, labels = _idx_array(paths[0], contents[0], 3), _idx_array(paths[1], contents[1], 1)
     if images.shape[1:] != (SIDE, SIDE):
         raise DataError(f"{paths[0]}: images are {images.shape[1]} x {images.shape[2]} pixels, not 28 x 28")
     if len(images) != len(labels):
-        raise DataError(
-            f"{paths[1]}: holds {len(labels)} labels, but {paths[0].name} holds {len(images)} images"
-        )
+        raise DataError(f"{paths[1]}: holds {len(labels)} labels, but {paths[0].name} holds {len(images)} images")
     if labels.max() >= len(CLASSES):
         place = int(labels.argmax())
         raise DataError(f"{paths[1]}: label {place} is {labels[place]}, but labels are from 0 to 9")
@@ -150,8 +146,7 @@ def _idx_array(path: Path, content: bytes, dimensions: int) -> ByteArray:
     shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, 4))
     if len(content) != header + math.prod(shape):
         raise DataError(
-            f"{path}: is {len(content)} bytes long, but its header (sizes {shape}) asks for "
-            f"{header + math.prod(shape)}"
+            f"{path}: is {len(content)} bytes long, but its header (sizes {shape}) asks for {header + math.prod(shape)}"
         )
     if 0 in shape:
         raise DataError(f"{path}: holds nothing (sizes {shape})")
@@ -171,8 +166,7 @@ def _download(address: str, path: Path, sha256: str) -> None:
         if isinstance(problem, urllib.error.HTTPError):
             problem.close()
         raise DataError(
-            f"fashion_mnist: {address} cannot be fetched ({problem}); put {path.name} into {path.parent} by "
-            "other means"
+            f"fashion_mnist: {address} cannot be fetched ({problem}); put {path.name} into {path.parent} by other means"
         ) from None
     try:
         with gzip.open(io.BytesIO(packed)) as file:

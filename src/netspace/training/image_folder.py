@@ -93,9 +93,7 @@ class ImageFolder:
                 raise DataError(f"{self._name}: none of the images for {split} can be read")
         notes = [f"{what}: {count}" for what, count in sorted((listing.ignored + remarks).items())]
         if unreadable:
-            notes.insert(
-                0, f"unreadable images skipped: {len(unreadable)} of {total}, namely {', '.join(unreadable)}"
-            )
+            notes.insert(0, f"unreadable images skipped: {len(unreadable)} of {total}, namely {', '.join(unreadable)}")
         return SourceImages(class_names=listing.class_names, **splits, notes=tuple(notes))
 
     @property
@@ -121,9 +119,7 @@ class ImageFolder:
             for name, folder in folders.items():
                 if name not in class_names:
                     hint = did_you_mean(name, class_names)
-                    raise DataError(
-                        f"{self._name}: class {name!r} of {roots[split].name}/ is no class of train/{hint}"
-                    )
+                    raise DataError(f"{self._name}: class {name!r} of {roots[split].name}/ is no class of train/{hint}")
                 files = list(_image_files(folder, ignored))
                 if not files:
                     raise DataError(
@@ -133,9 +129,7 @@ class ImageFolder:
                     )
                 entries += ((file, class_names.index(name)) for file in files)
             if not entries:
-                raise DataError(
-                    f"{self._name}: {roots[split].name}/ holds no class folder; remove it or fill it"
-                )
+                raise DataError(f"{self._name}: {roots[split].name}/ holds no class folder; remove it or fill it")
             splits[split] = tuple(entries)
         return _Listing(class_names=class_names, splits=splits, ignored=ignored)
 

@@ -1,4 +1,4 @@
-"""How every network of a study is trained: one frozen value; the learning rate is a pure function of the step."""
+"""How every network of a study is trained, as one value; the learning rate is a pure function of the step."""
 
 import math
 from dataclasses import dataclass
@@ -51,8 +51,7 @@ class TrainingRecipe:
         """
         if self.batch_size > num_images:
             raise InputError(
-                f"batch_size (={self.batch_size}) must be at most the number of training images "
-                f"(={num_images})"
+                f"batch_size (={self.batch_size}) must be at most the number of training images (={num_images})"
             )
         return num_images // self.batch_size
 

@@ -139,17 +139,12 @@ def divide(
         candidates += np.bincount(validation.labels, minlength=len(found.class_names))
     if training_share < 1:
         taken, left = carve(labels[rest], training_share, "training")
-        notes.append(
-            f"training_share {training_share:g}: {len(taken)} of {len(rest)} training images are used"
-        )
+        notes.append(f"training_share {training_share:g}: {len(taken)} of {len(rest)} training images are used")
         rest = rest[taken]
     kept = [
-        np.bincount(held, minlength=len(found.class_names))
-        for held in (labels[rest], validation.labels, test.labels)
+        np.bincount(held, minlength=len(found.class_names)) for held in (labels[rest], validation.labels, test.labels)
     ]
-    for class_name, count, trained, validated, tested in zip(
-        found.class_names, candidates, *kept, strict=True
-    ):
+    for class_name, count, trained, validated, tested in zip(found.class_names, candidates, *kept, strict=True):
         if not trained or not validated:
             shares = f"training_share (={training_share:g})"
             if found.validation is None:

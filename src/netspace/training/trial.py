@@ -17,13 +17,17 @@ Status = Literal["finished", "diverged", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed."""
+    """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed.
+
+    `threads` is part of a trial because sums in another order are other numbers.
+    """
 
     network: NetworkSpec
     recipe: TrainingRecipe
     data: str
     seed: int = 0
     backend: str = "torch"
+    threads: int = 1
 
     @property
     def id(self) -> str:

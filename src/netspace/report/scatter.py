@@ -1,0 +1,137 @@
+"""Panels of dots: the error of each network against what it costs, or against what was chosen for it."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from netspace.networks.complexity import MEASURES
+from netspace.report import readings
+from netspace.report.look import PAPER, space_look
+from netspace.report.panel import Panel, counts, cross, failed_words, frame, say
+from netspace.report.readings import FloatArray, Parameter
+from netspace.report.scales import Scale, error_scale, places, scale_of
+from netspace.report.wording import amount
+from netspace.storage.population import Population
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+_MEASURE_UNITS = {"flops": "multiply-adds", "params": "learnable numbers", "activations": "output numbers"}
+_MARK_SIZES = {"o": 4.8, "s": 4.3, "D": 3.9}
+# Letters of tick words that fit along the axis of the narrowest panel.
+_LETTERS = 32
+
+
+def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
+    """Return one panel per measure of complexity: the error of each network against it."""
+    scale = _error_scale(populations)
+
+    def panel(measure: str) -> Panel:
+        columns = [np.asarray(getattr(p.complexity, measure), dtype=np.float64) for p in populations]
+        span = readings.error_span(columns) or (1.0, 2.0)
+
+        def draw(axes: "Axes") -> None:
+            scale_of(span, amount, log_above=1.0, spacing=0.15).apply(axes, "x")
+            _scatter(axes, populations, columns, scale, f"{measure.capitalize()} [{_MEASURE_UNITS[measure]}]")
+
+        return Panel(
+            title=measure.capitalize(),
+            seen=f"Validation error of each network against its {measure}, on a logarithmic axis. "
+            + counts(populations),
+            draw=draw,
+        )
+
+    return tuple(panel(measure) for measure in MEASURES)
+
+
+def parameter_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
+    """Return one panel per parameter that differs between networks: the error of each network against it."""
+    scale = _error_scale(populations)
+    parameters = readings.parameters(populations)
+
+    def panel(parameter: Parameter) -> Panel:
+        choices = readings.family_choices(parameter, parameters)
+        x_scale = _parameter_scale(choices, parameter.grows)
+        columns = [_spread(parameter, k, choices) for k in range(len(populations))]
+
+        def draw(axes: "Axes") -> None:
+            x_scale.apply(axes, "x")
+            _scatter(axes, populations, columns, scale, parameter.title)
+
+        return Panel(
+            title=parameter.title,
+            seen=f"Validation error of each network against its {parameter.title.lower()}. "
+            + counts(populations),
+            draw=draw,
+            group=parameter.group,
+        )
+
+    return tuple(panel(parameter) for parameter in parameters)
+
+
+def _scatter(
+    axes: "Axes", populations: Sequence[Population], columns: Sequence[FloatArray], scale: Scale, title: str
+) -> None:
+    """Draw the error of each network against its column; failures as crosses above the axes."""
+    scale.apply(axes, "y")
+    num_crosses = 0
+    for position, (population, column) in enumerate(zip(populations, columns, strict=True)):
+        look, errors = space_look(position), readings.all_errors(population)
+        known = np.isfinite(column)
+        finite, failed = known & np.isfinite(errors), known & np.isinf(errors)
+        axes.plot(
+            column[finite],
+            100.0 * errors[finite],
+            linestyle="none",
+            marker=look.mark,
+            markersize=_MARK_SIZES.get(look.mark, 5.2),
+            markerfacecolor=look.colour,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.5,
+            alpha=0.85,
+        )
+        cross(axes, column[failed].tolist(), look.colour)
+        num_crosses += int(failed.sum())
+    frame(axes, title, corner=failed_words(num_crosses))
+    if not any(population.trained for population in populations):
+        say(axes, "no network trained yet")
+
+
+def _has_places(choices: Sequence[float], grows: bool) -> bool:
+    """Whether each value is a place of its own: round numbers thought of in ratios, whose words fit."""
+    round_ones = all(choice == int(choice) or choice < 1 for choice in choices)
+    return grows and round_ones and sum(len(f"{choice:g} ") for choice in choices) <= _LETTERS
+
+
+def _parameter_scale(choices: Sequence[float], grows: bool) -> Scale:
+    if _has_places(choices, grows):
+        return places(choices)
+    base: Literal[2, 10] = 2 if _all_whole(choices) else 10
+    log_above = 6.0 if grows else math.inf
+    return scale_of((choices[0], choices[-1]), "{:.4g}".format, log_above=log_above, base=base, spacing=0.12)
+
+
+def _spread(parameter: Parameter, position: int, choices: Sequence[float]) -> FloatArray:
+    """Return where the networks of one space stand along a parameter's axis: equal values beside one another.
+
+    The shift of network i is the fraction of i times the golden ratio, which fills an interval evenly.
+    """
+    values = parameter.values[position]
+    jitter = (np.arange(len(values)) * _GOLDEN) % 1.0 - 0.5
+    if _has_places(choices, parameter.grows):
+        share = 0.8 / len(parameter.values)
+        centre = (position - (len(parameter.values) - 1) / 2) * share
+        place = np.searchsorted(choices, np.nan_to_num(values, nan=choices[0]))
+        return np.where(np.isnan(values), math.nan, place + centre + 0.7 * share * jitter)
+    return values + 0.6 * jitter if _all_whole(choices) and not parameter.grows else values
+
+
+def _all_whole(choices: Sequence[float]) -> bool:
+    return all(choice == int(choice) for choice in choices)
+
+
+def _error_scale(populations: Sequence[Population]) -> Scale:
+    return error_scale(readings.error_span(population.errors for population in populations))

@@ -1,0 +1,95 @@
+"""The built module is the plan: parameters, flops and activations counted on it equal our arithmetic."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.strategies import specs
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import netspace as ns
+from netspace.backends.torch_model import AnyNet, build
+from netspace.networks.complexity import complexity
+from netspace.networks.spec import NetworkSpec, Stage
+from netspace.networks.zoo import network
+
+
+def biases_and_outputs(spec: NetworkSpec, resolution: int) -> tuple[int, int, torch.Size]:
+    """Count the output elements of all convolutions and of the linear layer, and those with a bias."""
+    with torch.device("meta"):
+        module = AnyNet(spec).eval()
+        image = torch.empty(1, spec.in_channels, resolution, resolution)
+    outputs, biased = [], []
+
+    def count(layer, _, output):
+        outputs.append(output.numel())
+        biased.append(output.numel() * (layer.bias is not None))
+
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    logits = module(image)
+    return sum(biased), sum(outputs), logits.shape
+
+
+@settings(max_examples=60, deadline=None)
+@given(specs, st.integers(16, 41))
+def test_counts_on_the_module_equal_the_arithmetic(spec, resolution):
+    cost = complexity(spec, resolution)
+    with torch.device("meta"):
+        module = AnyNet(spec).eval()
+        image = torch.empty(1, spec.in_channels, resolution, resolution)
+    assert cost.params == sum(p.numel() for p in module.parameters())
+
+    biases, outputs, shape = biases_and_outputs(spec, resolution)
+    assert cost.activations == outputs
+    assert shape == (1, spec.num_classes)
+
+    with FlopCounterMode(display=False) as counter:
+        module(image)
+    # PyTorch counts a multiply-add as two, and no biases.
+    assert cost.flops == counter.get_total_flops() // 2 + biases
+
+
+def test_the_chapters_network_has_its_parameters():
+    module = ns.build(network("regnetx32"))
+    assert sum(p.numel() for p in module.parameters()) == 179_290
+    shapes = []
+    for part in (module.stem, *module.stages, module.head):
+        part.register_forward_hook(lambda _, __, output: shapes.append(tuple(output.shape)))
+    module.eval()(torch.zeros(1, 1, 96, 96))
+    assert shapes == [(1, 32, 48, 48), (1, 32, 24, 24), (1, 80, 12, 12), (1, 10)]
+
+
+def test_initialisation_is_the_published_one_and_comes_from_the_seed():
+    spec = NetworkSpec(stages=(Stage(depth=2, width=256, group_width=64),), num_classes=100, conv_bias=True)
+    module, same, other = build(spec, seed=1), build(spec, seed=1), build(spec, seed=2)
+    for name, weight in module.named_parameters():
+        assert torch.equal(weight, dict(same.named_parameters())[name])
+    conv = module.stages[0][0].b.conv
+    assert conv.weight.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.02)
+    assert not torch.equal(conv.weight, other.stages[0][0].b.conv.weight)
+    assert module.head.linear.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            assert layer.weight.eq(1).all()
+            assert layer.running_var.eq(1).all()
+            assert layer.running_mean.eq(0).all()
+        if isinstance(layer, nn.BatchNorm2d | nn.Conv2d | nn.Linear):
+            assert layer.bias is None or layer.bias.eq(0).all()
+
+
+def test_building_leaves_the_global_generator_alone():
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    build(network("regnetx32"), seed=5)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_stride_is_in_the_3x3_convolution_and_the_shortcut():
+    block = ns.build(network("regnetx32")).stages[0][0]
+    assert [block.a.conv.stride, block.b.conv.stride, block.c.conv.stride] == [(1, 1), (2, 2), (1, 1)]
+    assert block.shortcut.conv.stride == (2, 2)
+    assert block.b.conv.groups == 2
+    assert ns.build(network("regnetx32")).stages[0][1].shortcut is None

@@ -1,0 +1,132 @@
+"""The executor's contract, which every executor passes."""
+
+import functools
+import os
+import signal
+import time
+
+import pytest
+
+from netspace.errors import ExecutionError, InputError
+from netspace.execution.executor import Crashed, Done, Failed, InlineExecutor, Progress, Task
+from netspace.execution.processes import ProcessExecutor
+
+HERE = os.getpid()
+
+
+def double(offset):
+    """Set up a work function; importable by name, as a worker needs it."""
+
+    def work(payload, report):
+        if payload == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if payload == "raise":
+            raise ValueError("seven is no number")
+        if payload == "sleep":
+            time.sleep(60)
+        if payload == "pid":
+            return os.getpid()
+        report(f"half of {payload}")
+        report(f"all of {payload}")
+        return 2 * payload + offset
+
+    return work
+
+
+def broken():
+    raise OSError("no such data")
+
+
+SETUP = functools.partial(double, 1)
+
+
+def tasks(*payloads):
+    return [Task(key=f"task {i}", payload=payload) for i, payload in enumerate(payloads)]
+
+
+@pytest.mark.parametrize(
+    "executor",
+    [InlineExecutor(), ProcessExecutor(1), ProcessExecutor(2)],
+    ids=["inline", "one process", "two processes"],
+)
+class TestExecutor:
+    def test_every_task_is_done_once(self, executor):
+        events = list(executor.run(SETUP, tasks(*range(7))))
+        done = {event.key: event.value for event in events if isinstance(event, Done)}
+        assert done == {f"task {i}": 2 * i + 1 for i in range(7)}
+        assert sum(isinstance(event, Done) for event in events) == 7
+
+    def test_progress_comes_before_the_end_of_its_task(self, executor):
+        events = [event for event in executor.run(SETUP, tasks(3, 4)) if event.key == "task 0"]
+        said = [event.value for event in events[:-1] if isinstance(event, Progress)]
+        assert said == ["half of 3", "all of 3"]
+        assert isinstance(events[-1], Done)
+
+    def test_an_exception_is_the_event_of_its_task_alone(self, executor):
+        events = list(executor.run(SETUP, tasks("raise", 5)))
+        failed = next(event for event in events if isinstance(event, Failed))
+        assert failed.key == "task 0"
+        assert failed.reason == "ValueError: seven is no number"
+        assert "Traceback" in failed.detail
+        assert any(isinstance(event, Done) and event.value == 11 for event in events)
+
+    def test_nothing_to_do_yields_nothing(self, executor):
+        assert list(executor.run(SETUP, [])) == []
+
+    def test_a_stop_before_the_first_task_starts_none_twice(self, executor):
+        seen = 0
+
+        def should_stop():
+            return seen >= 2
+
+        for event in executor.run(SETUP, tasks(*range(50)), should_stop=should_stop):
+            seen += isinstance(event, Done)
+        assert 2 <= seen < 50
+
+
+def test_a_worker_that_dies_costs_its_task_alone():
+    events = list(ProcessExecutor(2).run(SETUP, tasks("crash", 1, "crash", 2, 3)))
+    crashed = [event for event in events if isinstance(event, Crashed)]
+    assert {event.key for event in crashed} == {"task 0", "task 2"}
+    assert "SIGKILL" in crashed[0].reason
+    assert sorted(event.value for event in events if isinstance(event, Done)) == [3, 5, 7]
+
+
+def test_workers_live_across_tasks_and_outside_this_process():
+    events = ProcessExecutor(2).run(SETUP, tasks(*["pid"] * 12))
+    pids = {event.value for event in events if isinstance(event, Done)}
+    assert len(pids) <= 2
+    assert HERE not in pids
+
+
+def test_a_stop_ends_running_tasks_within_seconds():
+    begun = time.monotonic()
+    executor = ProcessExecutor(1)
+    stop_at = begun + 1.0
+    events = executor.run(SETUP, tasks("sleep"), should_stop=lambda: time.monotonic() > stop_at)
+    assert list(events) == []
+    assert time.monotonic() - begun < 10
+
+
+def test_leaving_the_loop_ends_the_workers():
+    executor = ProcessExecutor(1)
+    events = executor.run(SETUP, tasks("pid", "sleep"))
+    pid = next(events).value
+    events.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_worker_that_cannot_be_set_up_is_an_error():
+    with pytest.raises(ExecutionError, match="could not be set up: OSError: no such data"):
+        list(ProcessExecutor(1).run(broken, tasks(1)))
+
+
+def test_the_inline_executor_lets_the_true_error_through():
+    with pytest.raises(ValueError, match="seven"):
+        list(InlineExecutor(raise_errors=True).run(SETUP, tasks("raise")))
+
+
+def test_no_workers_is_refused():
+    with pytest.raises(InputError, match=r"workers \(=0\) must be at least 1"):
+        ProcessExecutor(0)

@@ -1,0 +1,59 @@
+"""One arithmetic: a million networks as arrays cost what each costs alone; parts add up to the whole."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.strategies import specs
+
+from netspace.networks.complexity import MEASURES, complexity, parts
+from netspace.networks.plan import out_side, plan, stage_sides
+from netspace.spaces.catalog import SPACES, space
+
+
+@given(specs, st.integers(20, 70))
+def test_parts_add_up_to_the_whole(spec, resolution):
+    total = complexity(spec, resolution)
+    for measure in MEASURES:
+        assert sum(getattr(part.complexity, measure) for part in parts(spec, resolution)) == getattr(total, measure)
+        assert type(getattr(total, measure)) is int
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_arrays_cost_what_each_network_costs_alone(name):
+    draws = space(name).draw(0, 300, seed=3)
+    costs = complexity(draws.networks, 64)
+    rows = np.flatnonzero(draws.exists)
+    assert len(rows) > 5
+    for row in rows[:60]:
+        alone = complexity(draws.networks[int(row)], 64)
+        for measure in MEASURES:
+            assert getattr(costs, measure)[row] == getattr(alone, measure)
+
+
+@given(specs)
+def test_a_plan_states_every_number_once(spec):
+    planned = plan(spec)
+    before = planned.stem.out_width
+    for stage, chosen in zip(planned.stages, spec.stages, strict=True):
+        blocks = list(stage.blocks())
+        assert len(blocks) == chosen.depth
+        for position, block in enumerate(blocks):
+            first, second, last = block.convolutions
+            assert (first.in_width, last.out_width) == (before, chosen.width)
+            assert first.out_width == second.in_width == second.out_width == last.in_width
+            assert second.out_width == second.num_groups * chosen.group_width
+            assert second.stride == (chosen.stride if position == 0 else 1)
+            changes = before != chosen.width or second.stride != 1
+            assert (block.projection is not None) == changes
+            before = chosen.width
+    assert planned.head.in_width == before
+
+
+@given(st.integers(2, 300))
+def test_sides_follow_the_rule(resolution):
+    sides = stage_sides(space("anynetx_a").draw(0, 1).networks, resolution * 16)
+    assert sides[0] == (resolution * 16 - 1) // 2 + 1
+    assert all(after == out_side(before, 2) for before, after in itertools.pairwise(sides))

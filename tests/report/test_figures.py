@@ -1,0 +1,205 @@
+"""What figures plot is what the populations hold: exact steps, every network, every failure."""
+
+import math
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
+
+from netspace.report import (
+    complexity_figure,
+    edf_figure,
+    learning_curve_figure,
+    parameter_figure,
+    readings,
+    staircase_figure,
+)
+from netspace.report.images import png, svg
+from netspace.report.look import space_look
+from netspace.stats import EDF
+from netspace.storage.population import Population
+
+FIGURES = [edf_figure, complexity_figure, parameter_figure, staircase_figure, learning_curve_figure]
+
+EDGE_CASES = {
+    "none": (),
+    "empty": (population("empty", n=0),),
+    "untrained": (population("untrained", n=3, num_untrained=3),),
+    "all failed": (population("broken", n=3, num_failed=3),),
+    "one": (population("one", n=1),),
+    "mixed": (population("empty", n=0), population("broken", n=2, num_diverged=2), population(SCRIPT, n=1)),
+    "eight": tuple(population(f"space {k}", n=2, seed=k) for k in range(8)),
+}
+
+
+def lines_with(figure: Figure, gid: str) -> list[Line2D]:
+    return [artist for artist in figure.findobj(Line2D) if artist.get_gid() == gid]
+
+
+def marks_of(axes: Axes, marker: str) -> int:
+    return sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() == marker)
+
+
+def all_words(figure: Figure) -> str:
+    return " | ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def panel_titled(figure: Figure, title: str) -> Axes:
+    return next(axes for axes in figure.axes if any(text.get_text().startswith(title) for text in axes.texts))
+
+
+def test_edf_is_drawn_as_its_exact_steps(populations: tuple[Population, ...]) -> None:
+    figure = edf_figure(populations)
+    for position, one in enumerate(populations):
+        (line,) = lines_with(figure, f"edf-{position}")
+        errors, shares = EDF(errors=one.errors).steps
+        x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        assert line.get_drawstyle() == "steps-post"
+        np.testing.assert_array_equal(x[1:-1], 100 * errors)
+        np.testing.assert_array_equal(y[1:-1], shares)
+        assert (x[0], y[0]) == (100 * errors[0], 0.0)
+        assert y[-1] == shares[-1]
+
+
+def test_edf_shows_failures_as_mass_that_the_curve_does_not_reach(
+    populations: tuple[Population, ...],
+) -> None:
+    figure = edf_figure(populations)
+    assert lines_with(figure, "edf-0")[0].get_ydata()[-1] == pytest.approx(11 / 14)
+    axes = figure.axes[0].get_position()
+    (bar,) = lines_with(figure, "failed-0")
+    np.testing.assert_allclose(bar.get_ydata(), [axes.y0 + axes.height * 11 / 14, axes.y1])
+    assert not lines_with(figure, "failed-1")
+    words = all_words(figure)
+    assert "14 networks, 3 failed" in words
+    assert "11 networks |" in words
+
+
+def test_edf_band_holds_the_curve(populations: tuple[Population, ...]) -> None:
+    (axes,) = edf_figure(populations).axes
+    assert len(axes.collections) == len(populations)
+    tops = [collection.get_paths()[0].get_extents() for collection in axes.collections]
+    for extents, one in zip(tops, populations, strict=True):
+        lower, upper = EDF(errors=one.errors).band()
+        assert extents.y1 == pytest.approx(upper.max())
+        assert extents.y0 == pytest.approx(lower.min())
+
+
+@pytest.mark.parametrize("measure", ["flops", "params", "activations"])
+def test_complexity_shows_every_network_once(populations: tuple[Population, ...], measure: str) -> None:
+    axes = panel_titled(complexity_figure(populations), measure.capitalize())
+    assert axes.get_xscale() == "log"
+    for position, one in enumerate(populations):
+        finite = sum(result is not None and result.error is not None for result in one.results)
+        assert marks_of(axes, space_look(position).mark) == finite
+    assert marks_of(axes, "x") == 4
+    assert "× 4 failed" in [text.get_text() for text in axes.texts]
+
+
+def test_parameters_are_per_stage_where_a_space_does_not_share_them(
+    populations: tuple[Population, ...],
+) -> None:
+    titles = [p.title for p in readings.parameters(populations)]
+    assert titles[:4] == ["Total depth", "Initial width w₀", "Width slope wₐ", "Width multiplier wₘ"]
+    for field in ("Depth", "Width", "Bottleneck ratio", "Group width"):
+        assert [t for t in titles if t.startswith(f"{field}, ")] == [
+            f"{field}, stage {i}" for i in range(1, 5)
+        ]
+    assert len(parameter_figure(populations).axes) == len(titles)
+
+
+def test_shared_parameters_are_one_panel_and_constants_none(populations: tuple[Population, ...]) -> None:
+    regnet_only = populations[1:2]
+    titles = [p.title for p in readings.parameters(regnet_only)]
+    assert not any(title.startswith("Bottleneck") for title in titles)
+    assert readings.constants(regnet_only) == (("Bottleneck ratio", 1.0),)
+
+
+def test_drawn_values_are_shown_where_a_space_has_them(populations: tuple[Population, ...]) -> None:
+    slopes = next(p for p in readings.parameters(populations) if p.title == "Width slope wₐ")
+    assert np.isnan(slopes.values[0]).all()
+    np.testing.assert_array_equal(slopes.values[1], [row["width_slope"] for row in populations[1].drawn])
+
+
+def test_jitter_stays_near_the_value_and_is_the_same_each_time(populations: tuple[Population, ...]) -> None:
+    first, second = (panel_titled(parameter_figure(populations), "Total depth") for _ in range(2))
+    mark = space_look(1).mark
+    (x, again) = (
+        np.asarray(next(line for line in axes.lines if line.get_marker() == mark).get_xdata())
+        for axes in (first, second)
+    )
+    np.testing.assert_array_equal(x, again)
+    depths = [sum(stage.depth for stage in spec.stages) for spec in populations[1].networks[: len(x)]]
+    np.testing.assert_array_equal(np.rint(x), depths)
+    assert len(set(x)) > len(set(depths))
+
+
+def test_staircases_are_the_widths_of_the_best_networks(populations: tuple[Population, ...]) -> None:
+    figure = staircase_figure(populations, best=2)
+    for axes, one in zip(figure.axes, populations, strict=True):
+        drawn = sorted(axes.patches, key=lambda patch: -patch.get_linewidth())
+        best = np.argsort(one.errors, kind="stable")[:2]
+        for stairs, index in zip(drawn, best, strict=True):
+            widths = [stage.width for stage in one.networks[index].stages for _ in range(stage.depth)]
+            np.testing.assert_array_equal(stairs.get_data().values, widths)
+
+
+def test_learning_curves_share_their_axis_and_count_failures(populations: tuple[Population, ...]) -> None:
+    figure = learning_curve_figure(populations)
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert [marks_of(axes, "x") for axes in figure.axes] == [3, 0, 1]
+    assert "× 3 failed" in all_words(figure)
+
+
+def test_median_curve_takes_a_failure_as_above_all_others() -> None:
+    one = population("x", n=5, num_diverged=2)
+    epochs, medians = readings.median_curve(one)
+    assert epochs == tuple(range(1, EPOCHS + 1))
+    last = sorted(r.curve[-1].validation_error for r in one.results[:3] if r is not None)
+    assert medians[-1] == last[2]
+    assert readings.median_curve(population("x", n=4, num_diverged=3))[0] == (1,)
+
+
+@pytest.mark.parametrize("case", EDGE_CASES)
+@pytest.mark.parametrize("draw", FIGURES)
+def test_every_figure_can_be_drawn_of_anything(
+    draw: Callable[[tuple[Population, ...]], Figure], case: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = svg(draw(EDGE_CASES[case])).decode().lower()
+    assert "nan" not in drawn.replace("nanum", "")
+
+
+def test_a_png_of_a_name_without_glyphs_warns_of_nothing() -> None:
+    assert png(edf_figure((population(SCRIPT, n=2),)), dots_per_inch=40.0).startswith(b"\x89PNG")
+
+
+def test_figures_leave_global_settings_alone(populations: tuple[Population, ...]) -> None:
+    before = dict(matplotlib.rcParams)
+    with matplotlib.rc_context({"axes.facecolor": "yellow", "font.size": 30.0}):
+        odd = svg(edf_figure(populations))
+    assert dict(matplotlib.rcParams) == before
+    assert odd == svg(edf_figure(populations))
+
+
+def test_importing_report_loads_neither_matplotlib_nor_jinja2() -> None:
+    code = "import sys, netspace.report; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_spaces_of_another_number_of_stages_have_no_value_there() -> None:
+    four, three = population("four", n=3, draw=anynet_draw), population("three", n=0)
+    last = next(p for p in readings.parameters((four, three)) if p.title == "Depth, stage 4")
+    assert not np.isnan(last.values[0]).any()
+    assert last.values[1].size == 0
+    assert math.isfinite(last.choices[0])

@@ -1,0 +1,201 @@
+"""The whole line on small networks: the same numbers whatever runs it, nothing trained twice, nothing lost."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from netspace.errors import StoreError, StudyFileError
+from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
+from netspace.execution.processes import ProcessExecutor
+from netspace.storage.store import Store
+from netspace.study import Study
+
+TEXT = """
+name = "tiny"
+networks = 3
+num_stages = 2
+workers = 2
+stem = { width = 8, stride = 1 }
+[data]
+name = "digits"
+training_share = 0.2
+[budget]
+flops = "20k..200k"
+[recipe]
+epochs = 2
+batch_size = 50
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[[spaces]]
+space = "anynetx_a"
+[[spaces]]
+space = "anynetx_e"
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    def study(folder="out", text=TEXT):
+        path = tmp_path / f"{folder}.toml"
+        path.write_text(text)
+        return Study.open(path, output=tmp_path / folder)
+
+    return study
+
+
+def numbers(study):
+    """All that a study found, without the times."""
+    return [
+        (name, i, network.digest, result and (result.status, result.error, [r.training_loss for r in result.curve]))
+        for name, networks, results in [(p.name, p.networks, p.results) for p in study.populations()]
+        for i, (network, result) in enumerate(zip(networks, results, strict=True))
+    ]
+
+
+def test_one_worker_two_workers_this_process_and_a_fresh_one_agree_bit_for_bit(make, tmp_path):
+    inline, one, two = make("inline"), make("one"), make("two")
+    inline.run(executor=InlineExecutor(raise_errors=True))
+    one.run(executor=ProcessExecutor(1))
+    two.run(executor=ProcessExecutor(2))
+    fresh = tmp_path / "fresh.toml"
+    fresh.write_text(TEXT)
+    command = [sys.executable, "-m", "netspace", "run", str(fresh), "--output", str(tmp_path / "fresh")]
+    subprocess.run(command, check=True, capture_output=True)
+    expected = numbers(inline)
+    assert len(expected) == 6
+    assert all(result[3][0] == "finished" for result in expected)
+    assert numbers(one) == numbers(two) == numbers(Study.open(tmp_path / "fresh")) == expected
+
+
+def test_a_second_run_trains_nothing(make):
+    study = make()
+    first = study.run(executor=InlineExecutor())
+    assert (first.total, first.trained, first.stored, first.remaining) == (6, 6, 0, 0)
+    assert first.images == 6 * 2 * 200
+    before = numbers(study)
+    second = study.run(executor=None)
+    assert (second.trained, second.stored, second.remaining) == (0, 6, 0)
+    assert numbers(study) == before
+
+
+def test_a_stopped_run_continues_to_the_same_end(make):
+    whole, stopped = make("whole"), make("stopped")
+    whole.run(executor=InlineExecutor())
+    progress = []
+    report = stopped.run(
+        executor=ProcessExecutor(1),
+        on_progress=progress.append,
+        should_stop=lambda: bool(progress) and progress[-1].trained >= 2,
+    )
+    assert 2 <= report.trained < 6
+    assert report.remaining == 6 - report.trained
+    kept = [row for row in numbers(stopped) if row[3]]
+    assert len(kept) == report.trained
+    final = stopped.run(executor=InlineExecutor())
+    assert final.stored == report.trained
+    assert numbers(stopped) == numbers(whole)
+
+
+class Faulty:
+    """An executor whose worker dies `times` times on every task, then does it."""
+
+    def __init__(self, times):
+        self.times = times
+        self.deaths = {}
+
+    def run(self, setup, tasks, *, should_stop):
+        work = setup()
+        for task in tasks:
+            self.deaths[task.key] = self.deaths.get(task.key, 0) + 1
+            if self.deaths[task.key] <= self.times:
+                yield Crashed(key=task.key, reason="the worker process was ended by SIGKILL")
+                continue
+            said = []
+            value = work(task.payload, said.append)
+            yield from (Progress(key=task.key, value=v) for v in said)
+            yield Done(key=task.key, value=value)
+
+
+def test_a_trial_whose_worker_dies_once_is_begun_again(make):
+    study, plain = make("faulty"), make("plain")
+    assert study.run(executor=Faulty(1)).failures == 0
+    plain.run(executor=InlineExecutor())
+    assert numbers(study) == numbers(plain)
+    with Store.open(study.store_path) as store:
+        outcomes = [attempt["outcome"] for attempt in store.attempts()]
+    assert outcomes == ["crashed"] * 6 + ["finished"] * 6
+
+
+def test_a_trial_whose_worker_always_dies_stays_in_the_distribution(make):
+    study = make()
+    assert study.run(executor=Faulty(9)).failures == 6
+    for population in study.populations():
+        assert population.count("failed") == 3
+        assert population.errors.tolist() == [float("inf")] * 3
+        assert "SIGKILL" in population.results[0].reason
+    assert study.run(executor=Faulty(0)).trained == 0
+
+
+def test_every_network_that_diverges_is_counted(make):
+    study = make(text=TEXT.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
+    assert study.run(executor=InlineExecutor()).failures == 6
+    assert [p.count("diverged") for p in study.populations()] == [3, 3]
+
+
+def test_a_changed_study_is_refused_and_the_store_left_alone(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    before = study.store_path.read_bytes()
+    changed = dataclasses.replace(study.spec, seed=1)
+    with pytest.raises(StoreError, match="seed was 0, is 1"):
+        Study(changed, study.text, study.folder).run()
+    assert study.store_path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ('"20k..200k"', '"1..2"', "gave 0 of 3 distinct networks with flops in 1..2 at resolution 8"),
+        ("num_stages = 2", "num_stages = 5", r"stages\[3\] has stride 2 but its input is 1x1 at resolution 8"),
+        ("batch_size = 50", "batch_size = 500", r"batch_size \(=500\) must be at most"),
+        ('"digits"', '"folder:no such folder"\nresolution = 8', "no such folder"),
+    ],
+)
+def test_what_is_wrong_is_found_before_anything_is_written(make, before, after, sentence):
+    study = make(text=TEXT.replace(before, after))
+    with pytest.raises(ValueError, match=sentence):
+        study.run()
+    assert not study.folder.exists()
+
+
+def test_results_are_a_table(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    rows = study.results()
+    assert len(rows) == 6
+    assert {row["space"] for row in rows} == {"anynetx_a", "anynetx_e"}
+    assert all(20_000 <= row["flops"] <= 200_000 and 0 <= row["error"] <= 1 for row in rows)
+    json.dumps(rows)
+
+
+def test_a_study_is_known_by_its_store_too(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    for path in (study.folder, study.store_path):
+        assert Study.open(path).spec == study.spec
+    with pytest.raises(StudyFileError, match="No such file"):
+        Study.open("none.toml")
+
+
+def test_verdicts_need_two_populations(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    (verdict,) = study.verdicts()
+    assert verdict.names == ("anynetx_a", "anynetx_e")
+    alone = make("alone", text=TEXT.rpartition("[[spaces]]")[0])
+    alone.run(executor=InlineExecutor())
+    assert alone.verdicts() == ()
