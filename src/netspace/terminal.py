@@ -219,7 +219,7 @@ def percent(share: float | None) -> str:
 def clock(seconds: float) -> str:
     """Return a duration as a person would say it.
 
-    >>> clock(75), clock(7), clock(4000)
+    >>> clock(75), clock(7), clock(4020)
     ('1 min 15 s', '7 s', '1 h 07 min')
     """
     whole = round(seconds)
@@ -235,7 +235,7 @@ def _stages(spec: NetworkSpec, field: str) -> str:
 
 
 def _table(first: str, *, right: Sequence[str] = (), left: Sequence[str] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column(first, no_wrap=True)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)

@@ -66,7 +66,8 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
     except TypeError as problem:
         raise error(f"{where or cls.__name__}: {problem}") from None
     try:
-        value: T = _adapter(cls).validate_json(text, strict=True)
+        kind: Any = cls
+        value: T = _adapter(kind).validate_json(text, strict=True)
     except ValidationError as problem:
         details = problem.errors(include_url=False)
         # An unknown key explains a missing one, so it is told first.
@@ -104,18 +105,18 @@ def _show(value: Any) -> str:
 def _adapter(cls: Any) -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter
 
-    forbid_unknown_keys(cls)
+    _forbid_unknown_keys(cls)
     return TypeAdapter(cls, config=None if dataclasses.is_dataclass(cls) else ConfigDict(extra="forbid"))
 
 
-def forbid_unknown_keys(cls: Any) -> None:
+def _forbid_unknown_keys(cls: Any) -> None:
     """Tell pydantic that a dataclass, and each one that its fields name, takes no unknown key."""
     if dataclasses.is_dataclass(cls) and isinstance(cls, type):
         cls.__pydantic_config__ = {"extra": "forbid"}  # type: ignore[attr-defined]
         for hint in typing.get_type_hints(cls).values():
-            forbid_unknown_keys(hint)
+            _forbid_unknown_keys(hint)
     for argument in typing.get_args(cls):
-        forbid_unknown_keys(argument)
+        _forbid_unknown_keys(argument)
 
 
 def _is_default(field: "dataclasses.Field[Any]", item: Any) -> bool:

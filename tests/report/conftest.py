@@ -60,8 +60,7 @@ def finished(spec: NetworkSpec, error: float, random: np.random.Generator) -> Tr
     epochs = range(1, EPOCHS + 1)
     noise = random.normal(0, 0.01, size=EPOCHS)
     fall = [
-        error + (0.75 - error) * math.exp(-1.1 * epoch) + noise[epoch - 1] * (EPOCHS - epoch) / 3
-        for epoch in epochs
+        error + (0.75 - error) * math.exp(-1.1 * epoch) + noise[epoch - 1] * (EPOCHS - epoch) / 3 for epoch in epochs
     ]
     curve = [
         EpochRecord(epoch=e, training_loss=2 * v, validation_error=min(max(v, 0.0), 1.0), seconds=3.0)

@@ -36,7 +36,6 @@ EDGE_CASES = {
     "all failed": (population("broken", n=3, num_failed=3),),
     "one": (population("one", n=1),),
     "mixed": (population("empty", n=0), population("broken", n=2, num_diverged=2), population(SCRIPT, n=1)),
-    "eight": tuple(population(f"space {k}", n=2, seed=k) for k in range(8)),
 }
 
 
@@ -110,9 +109,7 @@ def test_parameters_are_per_stage_where_a_space_does_not_share_them(
     titles = [p.title for p in readings.parameters(populations)]
     assert titles[:4] == ["Total depth", "Initial width w₀", "Width slope wₐ", "Width multiplier wₘ"]
     for field in ("Depth", "Width", "Bottleneck ratio", "Group width"):
-        assert [t for t in titles if t.startswith(f"{field}, ")] == [
-            f"{field}, stage {i}" for i in range(1, 5)
-        ]
+        assert [t for t in titles if t.startswith(f"{field}, ")] == [f"{field}, stage {i}" for i in range(1, 5)]
     assert len(parameter_figure(populations).axes) == len(titles)
 
 
@@ -140,6 +137,13 @@ def test_jitter_stays_near_the_value_and_is_the_same_each_time(populations: tupl
     depths = [sum(stage.depth for stage in spec.stages) for spec in populations[1].networks[: len(x)]]
     np.testing.assert_array_equal(np.rint(x), depths)
     assert len(set(x)) > len(set(depths))
+
+
+def test_no_mark_lies_outside_its_panel(populations: tuple[Population, ...]) -> None:
+    for axes in (*parameter_figure(populations).axes, *complexity_figure(populations).axes):
+        low, high = axes.get_xlim()
+        for line in axes.lines:
+            assert all(low <= x <= high for x in np.asarray(line.get_xdata()))
 
 
 def test_staircases_are_the_widths_of_the_best_networks(populations: tuple[Population, ...]) -> None:
@@ -170,17 +174,30 @@ def test_median_curve_takes_a_failure_as_above_all_others() -> None:
 
 @pytest.mark.parametrize("case", EDGE_CASES)
 @pytest.mark.parametrize("draw", FIGURES)
-def test_every_figure_can_be_drawn_of_anything(
-    draw: Callable[[tuple[Population, ...]], Figure], case: str
-) -> None:
+def test_every_figure_can_be_drawn_of_anything(draw: Callable[[tuple[Population, ...]], Figure], case: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn = svg(draw(EDGE_CASES[case])).decode().lower()
     assert "nan" not in drawn.replace("nanum", "")
 
 
+def test_labels_of_many_spaces_do_not_touch() -> None:
+    figure = edf_figure(tuple(population(f"space {k}", n=2, seed=k) for k in range(9)))
+    heights = sorted(text.get_position()[1] * 470 for text in figure.texts if text.get_text().startswith("space"))
+    assert len(heights) == 9
+    assert min(np.diff(heights)) >= 30
+    assert heights[0] > 0
+    assert heights[-1] < 470
+
+
 def test_a_png_of_a_name_without_glyphs_warns_of_nothing() -> None:
     assert png(edf_figure((population(SCRIPT, n=2),)), dots_per_inch=40.0).startswith(b"\x89PNG")
+
+
+def test_equal_populations_give_equal_files(populations: tuple[Population, ...]) -> None:
+    first, second = (edf_figure(populations) for _ in range(2))
+    assert svg(first) == svg(second)
+    assert png(first, dots_per_inch=50.0) == png(second, dots_per_inch=50.0)
 
 
 def test_figures_leave_global_settings_alone(populations: tuple[Population, ...]) -> None:

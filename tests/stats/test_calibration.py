@@ -84,9 +84,7 @@ CROSSING = {
 
 @pytest.mark.parametrize("case", CROSSING)
 @pytest.mark.parametrize(("n", "repeats"), [(32, 1000), (100, 1000), (500, 200)])
-def test_where_curves_cross_by_the_margin_majorisation_is_rarely_claimed(
-    case: str, n: int, repeats: int
-) -> None:
+def test_where_curves_cross_by_the_margin_majorisation_is_rarely_claimed(case: str, n: int, repeats: int) -> None:
     kinds = rates(*CROSSING[case], n, repeats, case)
     assert kinds["a_majorises"] + kinds["b_majorises"] <= allowed(0.05, repeats)
     assert kinds["equivalent"] == 0

@@ -81,8 +81,15 @@ def test_fewer_than_29_networks_never_win_a_claim_within_10_points(n: int) -> No
     assert verdict.evidence.networks_to_decide is None
 
 
+def test_fewer_than_29_networks_do_not_win_on_the_failures_of_others_either() -> None:
+    verdict = compare(np.linspace(0.0, 0.1, 28), np.full(500, math.inf))
+    assert verdict.kind == "undecided"
+    assert "not enough data" in verdict.sentence
+
+
 def test_29_networks_can() -> None:
     assert compare(np.linspace(0.0, 0.1, 29), np.linspace(0.8, 0.9, 29)).kind == "a_majorises"
+    assert compare(np.linspace(0.0, 0.1, 29), np.full(500, math.inf)).kind == "a_majorises"
 
 
 def test_a_clear_shift_is_majorisation_by_the_lower_errors() -> None:
@@ -146,8 +153,7 @@ def test_crossing_says_where_each_is_ahead() -> None:
     assert b.lead_at is not None
     assert b.lead_at < 0.30 < a.lead_at
     assert (
-        f"the EDF of wide is {100 * b.lead:.3g} points above at the error {100 * b.lead_at:.3g} %"
-        in verdict.sentence
+        f"the EDF of wide is {100 * b.lead:.3g} points above at the error {100 * b.lead_at:.3g} %" in verdict.sentence
     )
 
 
@@ -166,9 +172,7 @@ def test_equal_spaces_stay_undecided_for_want_of_networks_and_the_sentence_says_
     verdict = compare(even(0.30, 0.02, n), even(0.301, 0.02, n))
     assert verdict.kind == "undecided"
     assert f"samples of {n} and {n} networks cannot tell" in verdict.sentence
-    assert (
-        "too few for equivalence, which takes about 720 networks each even between equal" in verdict.sentence
-    )
+    assert "too few for equivalence, which takes about 720 networks each even between equal" in verdict.sentence
 
 
 def test_the_number_of_networks_that_would_decide_does() -> None:

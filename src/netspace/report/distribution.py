@@ -22,9 +22,7 @@ _LABEL_WIDTH, _LABEL_HEIGHT = 196.0, 35.0
 _LEADER, _BAR_STEP = 22.0, 13.0
 
 
-def draw_distributions(
-    populations: Sequence[Population], width: float, height: float, *, beside: bool
-) -> Sheet:
+def draw_distributions(populations: Sequence[Population], width: float, height: float, *, beside: bool) -> Sheet:
     """Return a sheet with the EDFs; `height` is that of the drawing without labels that stand under it."""
     under = 0.0 if beside else _LABEL_HEIGHT * len(populations)
     sheet = Sheet.blank(width, height + under)
@@ -34,9 +32,7 @@ def draw_distributions(
     across = width - _LEFT - beyond - (_LABEL_WIDTH if beside else 4.0)
     up = height - _TOP - _BOTTOM
     axes = sheet.add_axes(_LEFT, _BOTTOM + under, across, up)
-    scale = error_scale(
-        readings.error_span(edf.errors for edf in edfs if edf is not None), spacing=40.0 / across
-    )
+    scale = error_scale(readings.error_span(edf.errors for edf in edfs if edf is not None), spacing=40.0 / across)
     scale.apply(axes, "x")
     _frame(axes, "validation error" + (", logarithmic axis" if scale.is_log else ""))
     sheet.write(0.0, sheet.height - 12.0, "share of networks with at most this error")

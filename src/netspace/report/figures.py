@@ -25,17 +25,14 @@ _RIGHT, _TOP, _BOTTOM = 6.0, 42.0, 24.0
 _EDGE, _GUTTER, _TITLE_HEIGHT, _LEGEND_HEIGHT, _LEGEND_WIDTH = 14.0, 20.0, 38.0, 26.0, 200.0
 
 
-def edf_figure(
-    populations: Sequence[Population], *, width: float = 1000.0, height: float = 470.0
-) -> "Figure":
+def edf_figure(populations: Sequence[Population], *, width: float = 1000.0, height: float = 470.0) -> "Figure":
     """Return the exact-step EDF of each space's errors with its 95 % band; `width`, `height` [points].
 
     Where networks failed the curve ends below 1, and the gap is marked. On less than 600 points the labels
     stand under the drawing instead of beside it.
     """
     with figure_style():
-        sheet = draw_distributions(populations, width, height, beside=width >= 600.0)
-        return _finished(sheet)
+        return draw_distributions(populations, width, height, beside=width >= 600.0).figure
 
 
 def complexity_figure(populations: Sequence[Population]) -> "Figure":
@@ -79,7 +76,7 @@ def panel_figure(panel: Panel, *, columns: int) -> "Figure":
         width, height = _PANEL_SIZES[columns]
         sheet = Sheet.blank(width, height)
         panel.draw(sheet.add_axes(AXES_LEFT, _BOTTOM, width - AXES_LEFT - _RIGHT, height - _TOP - _BOTTOM))
-        return _finished(sheet)
+        return sheet.figure
 
 
 def sample_figure(position: int) -> "Figure":
@@ -87,12 +84,10 @@ def sample_figure(position: int) -> "Figure":
     with figure_style():
         sheet = Sheet.blank(SAMPLE_WIDTH, 12.0)
         sheet.sample(0.0, 6.0, space_look(position), mark=True)
-        return _finished(sheet)
+        return sheet.figure
 
 
-def compose(
-    drawn: Sequence[Panel], *, title: str, columns: int, legend: Sequence[Population] = ()
-) -> "Figure":
+def compose(drawn: Sequence[Panel], *, title: str, columns: int, legend: Sequence[Population] = ()) -> "Figure":
     """Return panels in a grid, each family in rows of its own, under a title and a legend of spaces."""
     grid = _grid(drawn, columns)
     rows = max((row for row, _ in grid), default=0) + 1
@@ -116,13 +111,7 @@ def compose(
             panel.draw(sheet.add_axes(x, y, panel_width - AXES_LEFT - _RIGHT, panel_height - _TOP - _BOTTOM))
         if not drawn:
             sheet.write(width / 2, panel_height / 2, "nothing to show yet", ha="center")
-        return _finished(sheet)
-
-
-def _finished(sheet: Sheet) -> "Figure":
-    # Ticks are made when first needed, and would take the style of that moment.
-    sheet.figure.draw_without_rendering()
-    return sheet.figure
+        return sheet.figure
 
 
 def _grid(drawn: Sequence[Panel], columns: int) -> list[tuple[int, int]]:

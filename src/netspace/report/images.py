@@ -20,9 +20,7 @@ _VARIABLES = {
     THEME["ink"].light: "currentColor",
 }
 _NUMBER = re.compile(r"-?\d+\.\d+")
-_NUMERIC = frozenset(
-    {"d", "x", "y", "width", "height", "transform", "points", "stroke-dasharray", "stroke-width"}
-)
+_NUMERIC = frozenset({"d", "x", "y", "width", "height", "transform", "points", "stroke-dasharray", "stroke-width"})
 # What the page says once for all its figures, and what says nothing.
 _DROPPED = frozenset({"font-family", "stroke-dashoffset"})
 _REFERENCE = re.compile(r"#([A-Za-z][\w.-]*)")
@@ -134,9 +132,7 @@ def _lift(element: ElementTree.Element) -> None:
         _lift(child)
     if element.tag == "g" and len(element) and all(child.tag == "use" for child in element):
         first = element[0].attrib
-        shared = [
-            k for k in first if k not in {"x", "y"} and all(c.attrib.get(k) == first[k] for c in element)
-        ]
+        shared = [k for k in first if k not in {"x", "y"} and all(c.attrib.get(k) == first[k] for c in element)]
         for key in shared:
             if key != "href":
                 element.attrib[key] = first[key]

@@ -27,9 +27,7 @@ def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[
     most_width = max((max(widths) for stairs in chosen for widths in stairs), default=1)
     x_scale = scale_of((0.0, float(most_blocks)), _whole_word, margin=0.06, floor=0.0)
     least_width = min((min(widths) for stairs in chosen for widths in stairs), default=1)
-    y_scale = scale_of(
-        (float(least_width), float(most_width)), "{:g}".format, log_above=2.0, base=2, margin=0.08
-    )
+    y_scale = scale_of((float(least_width), float(most_width)), "{:g}".format, log_above=2.0, base=2, margin=0.08)
 
     def panel(position: int) -> Panel:
         look, stairs = space_look(position), chosen[position]
@@ -68,9 +66,7 @@ def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[
             if not stairs:
                 say(axes, "no finished network")
 
-        words = "; ".join(
-            f"number {k}: {listed}" for k, listed in enumerate(map(_stairs_in_words, stairs), 1)
-        )
+        words = "; ".join(f"number {k}: {listed}" for k, listed in enumerate(map(_stairs_in_words, stairs), 1))
         return Panel(
             title=short(populations[position].name),
             seen=f"Width of each block of the best networks of {short(populations[position].name)}. "
@@ -135,6 +131,4 @@ def _whole_word(number: float) -> str:
 
 def _stairs_in_words(widths: Sequence[int]) -> str:
     runs = [(width, len(list(run))) for width, run in itertools.groupby(widths)]
-    return ", ".join(
-        f"{count} blocks of {width}" if count > 1 else f"1 block of {width}" for width, count in runs
-    )
+    return ", ".join(f"{count} blocks of {width}" if count > 1 else f"1 block of {width}" for width, count in runs)

@@ -75,9 +75,7 @@ def render(report: StudyReport) -> str:
     populations = report.populations
     by_space = figures.columns_for(len(populations))
     style = page_variables() + _asset("page.css")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["counted"] = counted
     return environment.from_string(_asset("page.html.jinja")).render(
         title=printable(report.title).strip() or "Untitled study",
@@ -171,9 +169,7 @@ def _families(drawn: Sequence[Panel], name: str, columns: int) -> list[Family]:
     for position, panel in enumerate(drawn):
         figure = figures.panel_figure(panel, columns=columns)
         found.setdefault(panel.group, []).append(_drawing(figure, f"{name}-{position}", panel.seen))
-    return [
-        Family(title=title, columns=columns, drawings=tuple(drawings)) for title, drawings in found.items()
-    ]
+    return [Family(title=title, columns=columns, drawings=tuple(drawings)) for title, drawings in found.items()]
 
 
 def _legend(populations: Sequence[Population], section: str) -> list[tuple[str, str]]:
@@ -190,9 +186,7 @@ def _lead(populations: Sequence[Population]) -> str:
         return "This study holds no design space yet."
     spaces = counted(len(populations), "design space")
     if len(populations) == 1:
-        return (
-            f"A population of {counted(trained, 'trained network')} from one design space, by their errors."
-        )
+        return f"A population of {counted(trained, 'trained network')} from one design space, by their errors."
     networks = counted(trained, "trained network")
     return f"{spaces}, compared by the validation errors of {networks} drawn from them."
 

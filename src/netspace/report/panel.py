@@ -50,9 +50,7 @@ def frame(axes: "Axes", title: str, *, colour: str = INK, corner: str = "", unit
         size=TEXT_SIZE,
         **above,
     )
-    axes.annotate(
-        unit, (0, 0), xytext=(-AXES_LEFT, -_UNIT_BELOW), ha="left", color=QUIET, size=TEXT_SIZE - 1, **above
-    )
+    axes.annotate(unit, (0, 0), xytext=(-AXES_LEFT, -_UNIT_BELOW), ha="left", color=QUIET, size=TEXT_SIZE - 1, **above)
     axes.annotate(corner, (1, 1), xytext=(0, _TITLE_AT), ha="right", color=QUIET, size=TEXT_SIZE - 1, **above)
 
 

@@ -93,9 +93,7 @@ def parameters(populations: Sequence[Population]) -> tuple[Parameter, ...]:
     ]
     num_stages = max((len(spec.stages) for p in populations for spec in p.networks), default=0)
     for field, title in STAGE_FIELDS.items():
-        if all(
-            len({getattr(s, field) for s in spec.stages}) == 1 for p in populations for spec in p.networks
-        ):
+        if all(len({getattr(s, field) for s in spec.stages}) == 1 for p in populations for spec in p.networks):
             found.append(_parameter(SHARED, title, populations, _of_stage(field, 0), field in _GROWING))
         else:
             found.extend(
@@ -145,9 +143,7 @@ def median_curve(population: Population) -> tuple[tuple[int, ...], tuple[float, 
     results = [r for r in population.results if r is not None and (r.curve or r.status != "finished")]
     curves = [dict(zip(*error_curve(result), strict=True)) for result in results]
     epochs = sorted({epoch for curve in curves for epoch in curve})
-    medians = [
-        EDF(errors=np.array([curve.get(epoch, math.inf) for curve in curves])).median for epoch in epochs
-    ]
+    medians = [EDF(errors=np.array([curve.get(epoch, math.inf) for curve in curves])).median for epoch in epochs]
     kept = [(epoch, median) for epoch, median in zip(epochs, medians, strict=True) if math.isfinite(median)]
     return tuple(epoch for epoch, _ in kept), tuple(median for _, median in kept)
 
@@ -179,9 +175,7 @@ def _drawn(populations: Sequence[Population]) -> list[Parameter]:
         Parameter(
             group=WHOLE,
             title=_RULE_TITLES.get(name, name.replace("_", " ").capitalize()),
-            values=tuple(
-                np.array([row.get(name, math.nan) for row in p.drawn], dtype=np.float64) for p in populations
-            ),
+            values=tuple(np.array([row.get(name, math.nan) for row in p.drawn], dtype=np.float64) for p in populations),
             grows=name in _GROWING,
         )
         for name in names

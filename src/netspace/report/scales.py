@@ -66,9 +66,7 @@ def scale_of(
         room = margin * (high - low)
         low, high = max(low - room, floor), high + room
     ticks = [tick for tick in _ticks(low, high, is_log, base, spacing) if low <= tick <= high]
-    return Scale(
-        low=low, high=high, is_log=is_log, ticks=tuple(ticks), words=tuple(words(tick) for tick in ticks)
-    )
+    return Scale(low=low, high=high, is_log=is_log, ticks=tuple(ticks), words=tuple(words(tick) for tick in ticks))
 
 
 def error_scale(span: tuple[float, float] | None, *, spacing: float = 0.07) -> Scale:

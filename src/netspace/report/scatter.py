@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _MEASURE_UNITS = {"flops": "multiply-adds", "params": "learnable numbers", "activations": "output numbers"}
 _MARK_SIZES = {"o": 4.8, "s": 4.3, "D": 3.9}
+# How far apart equal whole numbers are spread, of the 1 between neighbours.
+_JITTER = 0.6
 # Letters of tick words that fit along the axis of the narrowest panel.
 _LETTERS = 32
 
@@ -63,8 +65,7 @@ def parameter_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
 
         return Panel(
             title=parameter.title,
-            seen=f"Validation error of each network against its {parameter.title.lower()}. "
-            + counts(populations),
+            seen=f"Validation error of each network against its {parameter.title.lower()}. " + counts(populations),
             draw=draw,
             group=parameter.group,
         )
@@ -110,8 +111,14 @@ def _parameter_scale(choices: Sequence[float], grows: bool) -> Scale:
     if _has_places(choices, grows):
         return places(choices)
     base: Literal[2, 10] = 2 if _all_whole(choices) else 10
-    log_above = 6.0 if grows else math.inf
-    return scale_of((choices[0], choices[-1]), "{:.4g}".format, log_above=log_above, base=base, spacing=0.12)
+    room = _JITTER / 2 if _is_spread(choices, grows) else 0.0
+    return scale_of(
+        (choices[0] - room, choices[-1] + room),
+        "{:.4g}".format,
+        log_above=6.0 if grows else math.inf,
+        base=base,
+        spacing=0.12,
+    )
 
 
 def _spread(parameter: Parameter, position: int, choices: Sequence[float]) -> FloatArray:
@@ -126,7 +133,12 @@ def _spread(parameter: Parameter, position: int, choices: Sequence[float]) -> Fl
         centre = (position - (len(parameter.values) - 1) / 2) * share
         place = np.searchsorted(choices, np.nan_to_num(values, nan=choices[0]))
         return np.where(np.isnan(values), math.nan, place + centre + 0.7 * share * jitter)
-    return values + 0.6 * jitter if _all_whole(choices) and not parameter.grows else values
+    return values + _JITTER * jitter if _is_spread(choices, parameter.grows) else values
+
+
+def _is_spread(choices: Sequence[float], grows: bool) -> bool:
+    """Whether equal values on a continuous axis are moved apart: whole numbers of which each step counts."""
+    return _all_whole(choices) and not grows
 
 
 def _all_whole(choices: Sequence[float]) -> bool:

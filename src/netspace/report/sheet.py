@@ -32,9 +32,7 @@ class Sheet:
 
     def add_axes(self, left: float, bottom: float, width: float, height: float) -> "Axes":
         """Add axes at a place."""
-        return self.figure.add_axes(
-            (left / self.width, bottom / self.height, width / self.width, height / self.height)
-        )
+        return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
 
     def write(self, x: float, y: float, words: str, **style: Any) -> None:
         """Write words whose left end and middle height are at a point."""

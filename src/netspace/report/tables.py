@@ -40,9 +40,7 @@ DISTRIBUTION_HEAD = ("networks", "failed", "minimum", "best decile", "median", "
 def distribution_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
     """Return the distribution of errors of each space in six numbers; the lowest of each column is strong."""
     edfs = [readings.distribution(population) for population in populations]
-    errors = [
-        () if edf is None else (edf.minimum, edf.quantile(0.1), edf.median, edf.finite_mean) for edf in edfs
-    ]
+    errors = [() if edf is None else (edf.minimum, edf.quantile(0.1), edf.median, edf.finite_mean) for edf in edfs]
     lowest = [min(column) for column in zip(*(row for row in errors if row), strict=True)]
     several = sum(edf is not None for edf in edfs) > 1
     rows = []
@@ -50,9 +48,7 @@ def distribution_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
         if edf is None:
             rows.append(_row(populations, position, ("0", "0", *["none yet"] * 4)))
             continue
-        strong = {
-            k + 2 for k, error in enumerate(row) if several and error == lowest[k] and math.isfinite(error)
-        }
+        strong = {k + 2 for k, error in enumerate(row) if several and error == lowest[k] and math.isfinite(error)}
         words = (str(edf.n), str(edf.num_failed), *map(percent, row))
         rows.append(_row(populations, position, words, frozenset(strong)))
     return tuple(rows)
@@ -79,7 +75,7 @@ def sampling_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
             (
                 f"{p.num_draws:,}",
                 f"{p.num_in_band:,}",
-                f"{100 * p.acceptance:.3g}\N{NO-BREAK SPACE}%" if p.num_draws else "none",
+                f"{100 * p.acceptance:.3g}\N{NO-BREAK SPACE}%" if p.num_draws else "no draws",
                 str(len(p)),
                 str(len(p.trained)),
                 str(p.count("diverged")),
@@ -141,9 +137,7 @@ def key_numbers(populations: Sequence[Population]) -> tuple[KeyNumber, ...]:
     """Return what a hurried reader wants: how many were trained, how many failed, the best, the time."""
     total, trained = sum(map(len, populations)), sum(len(p.trained) for p in populations)
     failed = sum(map(readings.num_failed, populations))
-    waiting = (
-        f"of {counted(total, 'network')} trained" if trained < total else "networks trained, all of them"
-    )
+    waiting = f"of {counted(total, 'network')} trained" if trained < total else "networks trained, all of them"
     best = min(
         (
             (float(readings.all_errors(p)[i]), position)
@@ -171,6 +165,4 @@ def _row(
     cells: tuple[str, ...],
     strong: frozenset[int] = frozenset(),
 ) -> Row:
-    return Row(
-        name=printable(populations[position].name), hue=space_look(position).hue, cells=cells, strong=strong
-    )
+    return Row(name=printable(populations[position].name), hue=space_look(position).hue, cells=cells, strong=strong)

@@ -138,7 +138,7 @@ def law_values(law: Law) -> FloatArray:
     if isinstance(law, Choice):
         grid = np.array(law.options, dtype=np.float64)
     elif isinstance(law, PowersOfTwo):
-        grid = 2.0 ** np.arange(round(math.log2(law.low)), round(math.log2(law.high)) + 1)
+        grid = np.exp2(np.arange(round(math.log2(law.low)), round(math.log2(law.high)) + 1, dtype=np.float64))
     else:
         first, last = round(law.low / law.step), round(law.high / law.step)
         # Rounding gives the decimal that was meant: 3 * 0.1 is not 0.3.

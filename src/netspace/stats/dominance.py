@@ -110,13 +110,11 @@ def not_worse_p_value(steps: JointSteps, margin: float) -> float:
     # Below every error both counts are 0: that point must be won as well, and 0 of few proves little.
     counts_a, counts_b = np.append(steps.counts_a, 0), np.append(steps.counts_b, 0)
     p_values = margin_p_values(counts_b, steps.n_b, counts_a, steps.n_a, margin)
-    # The same holds above every error, of which failures may leave no sample.
+    # Beside a space that mostly fails, a handful of networks could win; the least number stays a plain rule.
     return max(float(p_values.max()), (1.0 - margin) ** steps.n_a)
 
 
-def margin_p_values(
-    counts_1: CountArray, n_1: int, counts_2: CountArray, n_2: int, margin: float
-) -> FloatArray:
+def margin_p_values(counts_1: CountArray, n_1: int, counts_2: CountArray, n_2: int, margin: float) -> FloatArray:
     """Test the null p_1 - p_2 >= margin between two shares, at each of the counts (points,), by their score.
 
     The variance is the one at the nearest shares that the null allows, so that it does not vanish at 0 of n

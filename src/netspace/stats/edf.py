@@ -185,9 +185,7 @@ def complexity_weights(complexity: ArrayLike, bins: int | ArrayLike = 10) -> Flo
     edges = _bin_edges(values, bins)
     for index in np.flatnonzero((values < edges[0]) | (values > edges[-1]))[:1]:
         limits = f"[{edges[0]:g}, {edges[-1]:g}]"
-        raise InputError(
-            f"complexity[{index}] (={values[index]:g}) must lie within the edges of bins, {limits}"
-        )
+        raise InputError(f"complexity[{index}] (={values[index]:g}) must lie within the edges of bins, {limits}")
     # Only the inner edges divide: neither end can then lose a value to rounding.
     members = np.searchsorted(edges[1:-1], values, side="right")
     counts = np.bincount(members)

@@ -42,9 +42,7 @@ class Criteria:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.margin < 1.0:
-            raise InputError(
-                f"margin (={self.margin}) must lie between 0 and 1: a share of networks, such as 0.10"
-            )
+            raise InputError(f"margin (={self.margin}) must lie between 0 and 1: a share of networks, such as 0.10")
         if not 0.0 < self.median_margin < 1.0:
             rule = "must lie between 0 and 1: a difference of errors, such as 0.005"
             raise InputError(f"median_margin (={self.median_margin}) {rule}")

@@ -1,0 +1,111 @@
+"""Arrows point one way: every import is checked against the table, and a fresh interpreter proves the cheap one."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "netspace"
+
+GROUND = {"errors", "values", "checks"}
+MAY_IMPORT = {
+    "errors": set(),
+    "values": {"errors"},
+    "checks": {"errors"},
+    "networks": GROUND,
+    "spaces": GROUND | {"networks"},
+    "stats": {"errors"},
+    "training": GROUND | {"networks"},
+    "backends": GROUND | {"networks", "training"},
+    "execution": {"errors"},
+    "storage": GROUND | {"networks", "training"},
+    "report": GROUND | {"networks", "spaces", "stats", "storage", "training"},
+    "study_file": GROUND | {"networks", "spaces", "training"},
+    "study": GROUND
+    | {"networks", "spaces", "stats", "training", "backends", "execution", "storage", "report", "study_file"},
+    "terminal": GROUND | {"networks", "spaces", "stats", "storage", "study"},
+    "cli": GROUND | {"__version__", "execution", "networks", "spaces", "study", "terminal"},
+    "__main__": {"cli"},
+    "__init__": {"networks", "spaces", "stats", "study", "backends"},
+}
+FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
+HEAVY = FRAMEWORKS | {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}
+
+
+def imports(path):
+    """Yield the dotted names that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "netspace":
+                yield from (f"netspace.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def part(path):
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_file_imports_only_what_its_folder_may(path):
+    here = part(path)
+    for name in imports(path):
+        if name.startswith("netspace."):
+            there = name.split(".")[1]
+            assert there == here or there in MAY_IMPORT[here], f"{here} may not import {there}"
+        elif name.split(".")[0] in FRAMEWORKS:
+            assert here == "backends", f"{name} outside backends"
+
+
+def test_the_table_has_no_part_that_does_not_exist_and_no_circle():
+    assert {part(path) for path in FILES} == set(MAY_IMPORT)
+    done = {"__version__"}
+    while len(done) - 1 < len(MAY_IMPORT):
+        ready = {name for name, below in MAY_IMPORT.items() if name not in done and below <= done}
+        assert ready, f"a circle among {sorted(set(MAY_IMPORT) - done)}"
+        done |= ready
+
+
+def fresh(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_netspace_loads_nothing_heavy():
+    code = "import sys, netspace; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    assert not HEAVY & set(fresh(code).split())
+
+
+def test_a_network_can_be_described_without_a_framework():
+    code = (
+        "import sys, netspace as ns;"
+        "spec = ns.network('regnetx_400mf'); ns.complexity(spec); ns.space('regnetx').sample(2);"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    assert not HEAVY & set(fresh(code).split())
+
+
+def test_the_public_names_are_these():
+    import netspace
+
+    assert netspace.__all__ == sorted(netspace.__all__)
+    for name in netspace.__all__:
+        assert getattr(netspace, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = netspace.nothing
+
+
+def test_no_file_outgrows_its_idea():
+    assert [path for path in FILES if len(path.read_text().splitlines()) > 400] == []
+
+
+def test_every_file_says_its_idea_first():
+    for path in FILES:
+        assert ast.get_docstring(ast.parse(path.read_text())), f"{path} has no docstring"

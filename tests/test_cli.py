@@ -1,0 +1,217 @@
+"""The command line as a user meets it: what it prints, its exit codes, one sentence for every wrong word."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STUDY = """
+name = "tiny"
+networks = 3
+num_stages = 2
+stem = { width = 8, stride = 1 }
+[data]
+name = "digits"
+training_share = 0.2
+[budget]
+flops = "20k..200k"
+[recipe]
+epochs = 1
+batch_size = 50
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[[spaces]]
+space = "anynetx_a"
+[[spaces]]
+space = "anynetx_e"
+"""
+
+
+def netspace(*words, cwd, check=None, **variables):
+    done = subprocess.run(
+        [sys.executable, "-m", "netspace", *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    if check is not None:
+        assert done.returncode == check, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of a tiny study, in a folder whose name is not plain."""
+    folder = tmp_path_factory.mktemp("a study é")
+    (folder / "tiny.toml").write_text(STUDY)
+    done = netspace("run", "tiny.toml", "--workers", 2, cwd=folder, check=0)
+    return folder, done.stdout
+
+
+def test_show_prints_the_chapters_summary(tmp_path):
+    text = netspace("show", "regnetx32", "--resolution", 96, "--in-channels", 1, cwd=tmp_path, check=0).stdout
+    rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
+    assert "32x48x48" in rows["stem"]
+    assert "32x24x24" in rows["stage 1"]
+    assert "80x12x12" in rows["stage 2"]
+    assert rows["head"][2] == "10"
+    assert rows["total"][1:] == ["179,290", "40,915,242", "622,090"]
+
+
+def test_show_reads_a_spec_from_a_file(tmp_path):
+    shown = json.loads(netspace("show", "regnetx32", "--json", cwd=tmp_path, check=0).stdout)
+    (tmp_path / "mine.json").write_text(json.dumps(shown["network"]))
+    again = json.loads(netspace("show", "mine.json", "--json", cwd=tmp_path, check=0).stdout)
+    assert again["digest"] == shown["digest"]
+
+
+def test_zoo_spaces_and_sample(tmp_path):
+    zoo = json.loads(netspace("zoo", "--json", cwd=tmp_path, check=0).stdout)
+    assert zoo["regnetx_200mf"] == {"flops": 199040872, "params": 2684792, "activations": 2164056}
+    spaces = netspace("spaces", cwd=tmp_path, check=0).stdout
+    assert "1,846,757,322,198,614,016" in spaces
+    words = ("sample", "anynetx_a", "-n", 2, "--flops", "360M..400M")
+    assert "0 repeated a network" in netspace(*words, cwd=tmp_path, check=0).stdout
+    assert len(json.loads(netspace(*words, "--json", cwd=tmp_path, check=0).stdout)["networks"]) == 2
+
+
+def test_a_run_prints_the_comparison_and_writes_everything(run):
+    folder, text = run
+    out = folder / "runs" / "tiny"
+    assert "trained 6 networks" in text
+    assert "validation error" in text
+    assert "anynetx_a" in text
+    assert str(Path("runs/tiny/report.html")) in text
+    assert (out / "study.db").is_file()
+    assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
+    suffixes = {path.suffix for path in (out / "figures").iterdir()}
+    assert suffixes == {".png", ".svg"}
+
+
+def test_a_second_run_trains_nothing_and_says_so(run):
+    folder, _ = run
+    text = netspace("run", "tiny.toml", cwd=folder, check=0).stdout
+    assert "nothing to train: all 6 networks have a result" in text
+
+
+def test_status_compare_and_report_read_the_store(run):
+    folder, _ = run
+    status = json.loads(netspace("status", "runs/tiny", "--json", cwd=folder, check=0).stdout)
+    assert [(s["networks"], s["finished"], s["waiting"]) for s in status["spaces"]] == [(3, 3, 0)] * 2
+    assert "best error" in netspace("status", "runs/tiny", cwd=folder, check=0).stdout
+    (verdict,) = json.loads(netspace("compare", "runs/tiny/study.db", "--json", cwd=folder, check=0).stdout)
+    assert verdict["spaces"] == ["anynetx_a", "anynetx_e"]
+    assert verdict["sentence"] in netspace("compare", "runs/tiny", cwd=folder, check=0).stdout
+    page = folder / "runs" / "tiny" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    netspace("report", "runs/tiny", cwd=folder, check=0)
+    assert page.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("epochs = 1", "epoch = 1"), "tiny.toml: recipe.epoch: unknown key; did you mean 'epochs'?"),
+        (("anynetx_e", "anynetx_y"), "spaces[1]: space 'anynetx_y' is not in the catalogue"),
+        (("20k..200k", "1..2"), "acceptance 0); the draws reach flops of"),
+        (("num_stages = 2", "num_stages = 5"), "stages[3] has stride 2 but its input is 1x1 at resolution 8"),
+        (('"digits"', '"folder:nowhere"\nresolution = 8'), "nowhere"),
+        (('"digits"', '"fashion_mnist"'), "--download"),
+        (("[data]", 'backend = "jaxx"\n[data]'), "backend 'jaxx' does not exist"),
+        (("networks = 3", "networks = 3\noutput = 'tiny.toml/x'"), "cannot be written"),
+    ],
+    ids=lambda change: change if isinstance(change, str) else change[1],
+)
+def test_a_wrong_study_is_one_sentence_exit_2_and_nothing_written(tmp_path, change, sentence):
+    (tmp_path / "tiny.toml").write_text(STUDY.replace(*change))
+    done = netspace("run", "tiny.toml", cwd=tmp_path, check=2, NETSPACE_DATA="")
+    assert sentence in done.stderr
+    assert done.stderr.startswith("netspace: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_a_store_of_another_study_is_refused(run):
+    folder, _ = run
+    (folder / "other.toml").write_text(STUDY.replace("epochs = 1", "epochs = 2"))
+    done = netspace("run", "other.toml", "--output", "runs/tiny", cwd=folder, check=2)
+    assert "was written by another study: recipe.epochs was 1, is 2" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("show", "regnetx_400m"), "did you mean 'regnetx_400mf'"),
+        (("show", "none.json"), "cannot be read"),
+        (("sample", "anynetx_a", "--flops", "400M..360M"), "upside down"),
+        (("sample", "anynetx_a", "--flops", "lots"), "not a band"),
+        (("status", "nowhere"), "does not exist"),
+        (("status", "nowhere.db"), "does not exist"),
+    ],
+    ids=str,
+)
+def test_wrong_words_are_one_sentence_and_exit_2(tmp_path, words, sentence):
+    done = netspace(*words, cwd=tmp_path, check=2)
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_debug_shows_the_traceback(tmp_path):
+    done = netspace("--debug", "show", "nothing", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "SpecError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["", "zoo", "show", "spaces", "sample", "run", "status", "compare", "report"]
+)
+def test_every_command_has_help_with_an_example(tmp_path, command):
+    text = netspace(*command.split(), "--help", cwd=tmp_path, check=0).stdout
+    assert "Usage: netspace" in text
+    assert command == "" or f"Example: netspace {command}" in text
+
+
+def test_closed_standard_output_is_no_traceback(tmp_path):
+    pipeline = f"{sys.executable} -m netspace zoo --json | head -c 1"
+    done = subprocess.run(pipeline, shell=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 40"))
+    command = [sys.executable, "-m", "netspace", "run", "tiny.toml", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = tmp_path / "runs" / "tiny" / "study.db"
+
+    def finished():
+        done = netspace("status", store, "--json", cwd=tmp_path)
+        spaces = json.loads(done.stdout)["spaces"] if done.returncode == 0 else []
+        return sum(space["finished"] for space in spaces)
+
+    give_up = time.monotonic() + 60
+    while finished() < 2 and time.monotonic() < give_up:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    out, err = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 1
+    assert "stopping; what is finished is stored" in err
+    kept = finished()
+    assert 2 <= kept < 80
+    assert f"stopped: {kept} of 80 networks have a result" in out
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 40"))
+    text = netspace("run", "tiny.toml", "--workers", 2, cwd=tmp_path, check=0).stdout
+    assert f"{kept} had a result before" in text
