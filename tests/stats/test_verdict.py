@@ -105,7 +105,11 @@ def test_a_clear_shift_is_majorisation_by_the_lower_errors() -> None:
     # Two normal laws 0.4 standard deviations apart are 2 Phi(0.2) - 1 apart, midway.
     assert verdict.evidence.a.lead == pytest.approx(2 * stats.norm.cdf(0.2) - 1, abs=0.004)
     assert verdict.evidence.a.lead_at == pytest.approx(0.31, abs=0.005)
-    assert compare(high, low).kind is VerdictKind.B_MAJORISES
+    mirrored = compare(high, low)
+    assert mirrored.kind is VerdictKind.B_MAJORISES
+    # The sentence tells the better space minus the worse, whichever of them is A.
+    for sentence in (verdict.sentence, mirrored.sentence):
+        assert re.search(r"median 30 % against 32 %; difference -2\.\d+ to -1\.\d+ points with 90 %", sentence)
     for part in (
         "anynetx_d majorises anynetx_c",
         "margins 10 points of EDF and 0.5 points of median error",
