@@ -8,20 +8,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from netspace import __version__, terminal, values
 from netspace.errors import InputError, NetspaceError, SpecError
-from netspace.execution.processes import ProcessExecutor
 from netspace.networks.complexity import complexity, parts
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import NETWORKS, network
 from netspace.spaces.budget import Budget, parse_band
 from netspace.spaces.catalog import SPACES, space
 from netspace.spaces.sample import sample as draw_sample
-from netspace.study import Study
+
+if TYPE_CHECKING:
+    from netspace.study import Study
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -142,7 +143,9 @@ def run(
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
 ) -> None:
     """Draw, train, store, compare and report; run it again to continue where it stopped."""
-    study = Study.open(study_file, output=output)
+    from netspace.execution.processes import ProcessExecutor
+
+    study = _open(study_file, output)
     executor = None if workers is None else ProcessExecutor(workers)
     with terminal.progress_display() as display, _stop_on_signal() as should_stop:
         progress = study.run(
@@ -162,7 +165,7 @@ def run(
 @app.command(epilog="Example: netspace status runs/digits")
 def status(store: StorePath, as_json: AsJson = False) -> None:
     """Say what a store holds: networks drawn, trained, failed, waiting."""
-    study = Study.open(store)
+    study = _open(store)
     populations = study.populations()
     if as_json:
         _print_json({"study": study.spec.name, "spaces": [terminal.counts(p) for p in populations]})
@@ -173,7 +176,7 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: netspace compare runs/digits")
 def compare(store: StorePath, as_json: AsJson = False) -> None:
     """Compare the spaces of a store: their distributions, and a verdict for every pair."""
-    study = Study.open(store)
+    study = _open(store)
     if as_json:
         _print_json([terminal.verdict_row(verdict) for verdict in study.verdicts()])
     else:
@@ -183,10 +186,16 @@ def compare(store: StorePath, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: netspace report runs/digits")
 def report(store: StorePath) -> None:
     """Write the page and the figures beside a store."""
-    terminal.print_paths(Study.open(store).report())
+    terminal.print_paths(_open(store).report())
 
 
-def _print_comparison(study: Study) -> None:
+def _open(path: Path, output: Path | None = None) -> "Study":
+    from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
+
+    return Study.open(path, output=output)
+
+
+def _print_comparison(study: "Study") -> None:
     terminal.print_comparison(study.populations(), study.verdicts())
 
 

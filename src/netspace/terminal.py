@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -19,9 +19,11 @@ from netspace.networks.spec import NetworkSpec
 from netspace.spaces.budget import show_number
 from netspace.spaces.sample import Sample
 from netspace.spaces.space import PER_STAGE, DesignSpace
-from netspace.stats import EDF, Verdict
-from netspace.storage.population import Population
-from netspace.study import StudyProgress
+
+if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.stats import Verdict
+    from netspace.storage.population import Population
+    from netspace.study import StudyProgress
 
 LINE_SECONDS = 10.0
 """How often a run says how far it is where there is no terminal."""
@@ -85,7 +87,7 @@ def print_sample(taken: Sample) -> None:
     )
 
 
-def print_status(name: str, populations: Sequence[Population]) -> None:
+def print_status(name: str, populations: Sequence["Population"]) -> None:
     """Print what a store holds, a line per space."""
     fields = ("draws", "in budget", "networks", "trained", "diverged", "failed", "waiting", "best error")
     table = _table("space", right=fields)
@@ -96,7 +98,7 @@ def print_status(name: str, populations: Sequence[Population]) -> None:
     _print(table, name)
 
 
-def counts(population: Population) -> dict[str, Any]:
+def counts(population: "Population") -> dict[str, Any]:
     """Return what a population holds, as plain data."""
     finite = population.errors[np.isfinite(population.errors)]
     return {
@@ -112,8 +114,10 @@ def counts(population: Population) -> dict[str, Any]:
     }
 
 
-def print_comparison(populations: Sequence[Population], verdicts: Sequence[Verdict]) -> None:
+def print_comparison(populations: Sequence["Population"], verdicts: Sequence["Verdict"]) -> None:
     """Print the distributions of errors, and the verdict of every pair."""
+    from netspace.stats import EDF
+
     table = _table("space", right=("networks", "failed", "minimum", "best tenth", "median", "mean"))
     for population in populations:
         errors = population.errors
@@ -136,7 +140,7 @@ def print_comparison(populations: Sequence[Population], verdicts: Sequence[Verdi
         _console().print("no verdict: fewer than two spaces have results")
 
 
-def verdict_row(verdict: Verdict) -> dict[str, Any]:
+def verdict_row(verdict: "Verdict") -> dict[str, Any]:
     """Return a verdict as plain data; infinite numbers as None."""
     row = {
         "spaces": list(verdict.names),
@@ -150,7 +154,7 @@ def verdict_row(verdict: Verdict) -> dict[str, Any]:
     return finite
 
 
-def print_run(progress: StudyProgress, store: Path) -> None:
+def print_run(progress: "StudyProgress", store: Path) -> None:
     """Say what a run did."""
     if progress.remaining:
         text = (
@@ -179,7 +183,7 @@ def print_paths(paths: Sequence[Path]) -> None:
 
 
 @contextmanager
-def progress_display() -> Iterator[Callable[[StudyProgress], None]]:
+def progress_display() -> Iterator[Callable[["StudyProgress"], None]]:
     """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere."""
     console = _console()
     if console.is_terminal:
@@ -188,7 +192,7 @@ def progress_display() -> Iterator[Callable[[StudyProgress], None]]:
         return
     last = -math.inf
 
-    def show(progress: StudyProgress) -> None:
+    def show(progress: "StudyProgress") -> None:
         nonlocal last
         now = time.monotonic()
         if now - last >= LINE_SECONDS or not progress.remaining:
@@ -198,7 +202,7 @@ def progress_display() -> Iterator[Callable[[StudyProgress], None]]:
     yield show
 
 
-def progress_line(progress: StudyProgress) -> str:
+def progress_line(progress: "StudyProgress") -> str:
     """Return how far a run is, in one line."""
     done = progress.stored + progress.trained
     left = progress.seconds_left

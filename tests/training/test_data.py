@@ -14,6 +14,7 @@ from PIL import Image
 from netspace import values
 from netspace.errors import DataError
 from netspace.training import data as module
+from netspace.training import packs
 from netspace.training.data import DataChoice, Dataset, load
 from netspace.training.image_folder import ImageFolder
 from netspace.training.packs import load_packed, open_packed, pack, reuse_or_load
@@ -212,7 +213,7 @@ class TestFingerprint:
         assert len({load(choice).fingerprint for choice in choices}) == 4
 
     def test_class_names_and_single_pixels_count(self, digits):
-        arrays = module._arrays(digits.training, digits.validation, digits.test)
+        arrays = module.named_arrays(digits.training, digits.validation, digits.test)
         assert module._fingerprint(digits.class_names, arrays) == digits.fingerprint
         assert module._fingerprint(("zero", *digits.class_names[1:]), arrays) != digits.fingerprint
         for name in arrays:
@@ -221,7 +222,7 @@ class TestFingerprint:
             assert module._fingerprint(digits.class_names, {**arrays, name: changed}) != digits.fingerprint
 
     def test_shapes_count(self, digits):
-        arrays = module._arrays(digits.training, digits.validation, digits.test)
+        arrays = module.named_arrays(digits.training, digits.validation, digits.test)
         flat = {**arrays, "test-images": arrays["test-images"].reshape(-1, 4, 16, 1)}
         assert module._fingerprint(digits.class_names, flat) != digits.fingerprint
 
@@ -519,7 +520,7 @@ class TestLoadPacked:
         return status.st_ino, status.st_mtime_ns
 
     def test_pack_is_reused(self, folder, digits, monkeypatch):
-        monkeypatch.setattr(module, "_split", None)  # whoever reads the source again fails
+        monkeypatch.setattr(packs, "read_and_split", None)  # whoever reads the source again fails
         again = load_packed(DIGITS, folder)
         assert again.fingerprint == digits.fingerprint
         assert equal(again.test, digits.test)

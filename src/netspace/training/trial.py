@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from netspace import values
+from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.training.recipe import TrainingRecipe
 
@@ -70,6 +71,14 @@ class TrialResult:
     seconds: float = 0.0
     images: int = 0
     reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.status == "finished") != (self.error is not None):
+            raise InputError(
+                f"error (={self.error}) must be given if and only if status (={self.status!r}) is 'finished'"
+            )
+        if self.error is not None and not 0.0 <= self.error <= 1.0:
+            raise InputError(f"error (={self.error}) must be a share of images from 0 to 1")
 
     @property
     def judged_error(self) -> float:
