@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "__init__": {"networks", "spaces", "stats", "study", "backends"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
-HEAVY = FRAMEWORKS | {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}
+HEAVY = FRAMEWORKS | set("ray matplotlib scipy sklearn sqlalchemy pydantic PIL jinja2 typer rich".split())
 
 
 def imports(path):

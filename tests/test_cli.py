@@ -174,9 +174,7 @@ def test_debug_shows_the_traceback(tmp_path):
     assert "SpecError" in done.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["", "zoo", "show", "spaces", "sample", "run", "status", "compare", "report"]
-)
+@pytest.mark.parametrize("command", ["", "zoo", "show", "spaces", "sample", "run", "status", "compare", "report"])
 def test_every_command_has_help_with_an_example(tmp_path, command):
     text = netspace(*command.split(), "--help", cwd=tmp_path, check=0).stdout
     assert "Usage: netspace" in text

@@ -18,7 +18,7 @@ from netspace.networks.complexity import Complexity, Part
 from netspace.networks.spec import NetworkSpec
 from netspace.spaces.budget import show_number
 from netspace.spaces.sample import Sample
-from netspace.spaces.space import PER_STAGE, DesignSpace
+from netspace.spaces.space import DesignSpace
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Verdict
@@ -54,8 +54,7 @@ def print_spaces(spaces: Sequence[DesignSpace]) -> None:
     table = _table("space", right=("free", "size"), left=("relations",))
     for space in spaces:
         size = space.size()
-        relations = [space.relation(name).describe() for name in PER_STAGE if name in space.parameter_names]
-        tied = [text for text in relations if "free in" not in text]
+        tied = [relation.describe() for relation in space.relations]
         if space.is_linear:
             tied.insert(0, "widths and depths by the RegNet rule")
         if space.se_ratio is not None:

@@ -34,7 +34,7 @@ class Independent:
 
     def describe(self) -> str:
         """Return the relation as a person would read it."""
-        return f"{self.parameter} free in every stage"
+        return f"{self.parameter} is free in every stage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Share:
 
     def describe(self) -> str:
         """Return the relation as a person would read it."""
-        return f"{self.parameter} shared by all stages"
+        return f"{self.parameter} is shared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class Increasing:
 
     def describe(self) -> str:
         """Return the relation as a person would read it."""
-        return f"{self.parameter} never falls from one stage to the next"
+        return f"{self.parameter} never falls"
 
 
 Relation = Independent | Share | Increasing
