@@ -8,6 +8,9 @@ import math
 from netspace.stats.evidence import Criteria, Evidence, Side
 from netspace.stats.planning import fewest_networks
 
+NO_IMPRESSION = 0.2
+"""A p-value above which nobody should say that one space even looks better."""
+
 
 def majorises(better: Side, worse: Side, evidence: Evidence, criteria: Criteria) -> str:
     """Say that `better` majorises `worse`."""
@@ -55,7 +58,7 @@ def undecided(evidence: Evidence, criteria: Criteria) -> str:
         return f"{opening}: every network of both failed, which leaves nothing to compare; {terms}."
     leader, other = (a, b) if evidence.score >= 0.0 else (b, a)
     impression = _impression(leader, other, evidence)
-    parts = [f"{opening}: {impression}, but {_missing(leader, other, evidence, criteria)}"]
+    parts = [f"{opening}: {impression} {_missing(leader, other, evidence, criteria)}"]
     parts.extend(_too_few(evidence, criteria))
     if evidence.networks_to_decide is not None:
         about = _rough(evidence.networks_to_decide)
@@ -65,32 +68,30 @@ def undecided(evidence: Evidence, criteria: Criteria) -> str:
 
 def _impression(leader: Side, other: Side, evidence: Evidence) -> str:
     medians = _medians(leader, other)
-    if evidence.score == 0.0:
-        return f"neither looks better ({medians})"
+    if leader.p_better > NO_IMPRESSION:
+        return f"neither looks better ({_medians(evidence.a, evidence.b)});"
     if evidence.median_difference is None or leader.median >= other.median:
-        return f"{leader.name} looks better by the ranks of its errors ({medians})"
-    return f"{leader.name} looks better by {_points(evidence.median_difference)} in the median ({medians})"
+        return f"{leader.name} looks better by the ranks of its errors ({medians}), but"
+    return f"{leader.name} looks better by {_points(evidence.median_difference)} in the median ({medians}), but"
 
 
 def _missing(leader: Side, other: Side, evidence: Evidence, criteria: Criteria) -> str:
     margin, p_better = _points(criteria.margin), _p(leader.p_better)
-    networks = f"samples of {leader.n} and {other.n} networks"
+    networks = f"{leader.n} and {other.n} networks"
     p_not_apart = max(leader.p_not_worse, other.p_not_worse)
     if leader.p_better <= criteria.alpha / 2:
         return (
-            f"{networks}, which show that its errors are lower ({p_better}), do not show that its EDF is "
-            f"nowhere {margin} or more below ({_p(leader.p_not_worse)})"
+            f"{networks} that show its errors to be lower ({p_better}) do not show that its EDF is nowhere "
+            f"{margin} or more below ({_p(leader.p_not_worse)})"
         )
+    lower = f"that the errors of {leader.name} are lower ({p_better})"
     if p_not_apart <= criteria.alpha:
         return (
-            f"{networks} show only that the EDFs are less than {margin} apart ({_p(p_not_apart)}), neither "
-            f"lower errors of one ({p_better}) nor medians less than {_points(criteria.median_margin)} apart "
+            f"{networks} show only that the EDFs are less than {margin} apart ({_p(p_not_apart)}), neither {lower} "
+            f"nor that the medians are less than {_points(criteria.median_margin)} apart "
             f"({_interval(leader, evidence, criteria)})"
         )
-    return (
-        f"{networks} cannot tell, as they show neither lower errors of one ({p_better}) nor EDFs less than "
-        f"{margin} apart ({_p(p_not_apart)})"
-    )
+    return f"{networks} show neither {lower} nor that the EDFs are less than {margin} apart ({_p(p_not_apart)})"
 
 
 def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
