@@ -172,7 +172,7 @@ def test_a_proven_reversal_bars_majorisation_even_within_the_margin() -> None:
 def test_equal_spaces_stay_undecided_for_want_of_networks_and_the_sentence_says_how_many(n: int) -> None:
     verdict = compare(even(0.30, 0.02, n), even(0.301, 0.02, n))
     assert verdict.kind == "undecided"
-    assert f"samples of {n} and {n} networks cannot tell" in verdict.sentence
+    assert f"{n} and {n} networks show neither" in verdict.sentence
     assert "too few for equivalence, which takes about 720 networks each even between equal" in verdict.sentence
 
 
