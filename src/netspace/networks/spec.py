@@ -4,6 +4,7 @@ A spec is a frozen value: stem, stages, head. It is checked when made, so a spec
 `SpecArrays` holds the same choices for many networks at once, as columns; everything downstream takes either.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,19 +97,13 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSpec:
-    """A network of stem, stages of X blocks and head (global average pooling and one linear layer).
+class Frame:
+    """What a network has besides its stages: stem, head, and what holds for every block.
 
     `conv_bias` gives every convolution a bias, as in the chapter's code; the paper's networks have none.
     `se_ratio` adds squeeze-and-excitation whose reduced width is round(se_ratio x the block's input width).
-    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3 and figure 4.
-
-    >>> spec = NetworkSpec(stages=(Stage(depth=1, width=32, group_width=16),), num_classes=10)
-    >>> NetworkSpec.from_dict(spec.to_dict()) == spec
-    True
     """
 
-    stages: tuple[Stage, ...]
     stem: Stem = Stem()
     num_classes: int = 1000
     in_channels: int = 3
@@ -118,11 +113,32 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         whole(self, "num_classes", SpecError)
         whole(self, "in_channels", SpecError)
+        if self.se_ratio is not None:
+            number(self, "se_ratio", SpecError, above=True)
+
+    def frame(self) -> dict[str, Any]:
+        """Return the fields of the frame, as keyword arguments for another value that has one."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(Frame)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec(Frame):
+    """A network of stem, stages of X blocks and head (global average pooling and one linear layer).
+
+    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3 and figure 4.
+
+    >>> spec = NetworkSpec(stages=(Stage(depth=1, width=32, group_width=16),), num_classes=10)
+    >>> NetworkSpec.from_dict(spec.to_dict()) == spec
+    True
+    """
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        Frame.__post_init__(self)
         object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages:
             raise SpecError("stages (=()) must hold at least one stage")
-        if self.se_ratio is not None:
-            number(self, "se_ratio", SpecError, above=True)
 
     @property
     def digest(self) -> str:
@@ -152,18 +168,13 @@ class StageArrays:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpecArrays:
-    """n networks with the same number of stages, as columns; the fields of `NetworkSpec`, unchecked.
+class SpecArrays(Frame):
+    """n networks with one frame and the same number of stages, as columns; stages are not checked.
 
     Shapes: arrays inside `stages` are (n,).
     """
 
     stages: tuple[StageArrays, ...]
-    stem: Stem = Stem()
-    num_classes: int = 1000
-    in_channels: int = 3
-    conv_bias: bool = False
-    se_ratio: float | None = None
 
     def __len__(self) -> int:
         return len(self.stages[0].depth)
@@ -190,11 +201,7 @@ class SpecArrays:
                 )
                 for stage in self.stages
             ),
-            stem=self.stem,
-            num_classes=self.num_classes,
-            in_channels=self.in_channels,
-            conv_bias=self.conv_bias,
-            se_ratio=self.se_ratio,
+            **self.frame(),
         )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from netspace import values
 from netspace.errors import SpaceError, did_you_mean
 from netspace.networks.regnet import adjust_widths, linear_widths
-from netspace.networks.spec import FloatArray, SpecArrays, StageArrays, Stem
+from netspace.networks.spec import FloatArray, Frame, SpecArrays, StageArrays
 from netspace.spaces.budget import Budget
 from netspace.spaces.laws import Law, as_range, draw
 from netspace.spaces.relations import Increasing, Independent, Relation, Share
@@ -38,7 +38,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DesignSpace:
+class DesignSpace(Frame):
     """A distribution over networks.
 
     `parameters` are those of every stage (`depth`, `width`, `bottleneck_ratio`, `group_width`) or, where the
@@ -51,14 +51,10 @@ class DesignSpace:
     parameters: tuple[Parameter, ...]
     relations: tuple[Relation, ...] = ()
     num_stages: int = 4
-    stem: Stem = Stem()
-    num_classes: int = 1000
-    in_channels: int = 3
-    conv_bias: bool = False
-    se_ratio: float | None = None
     source: str = ""
 
     def __post_init__(self) -> None:
+        Frame.__post_init__(self)
         names = self.parameter_names
         expected = (*RULE, *PER_STAGE[2:]) if self.is_linear else PER_STAGE
         if sorted(names) != sorted(expected):
@@ -209,11 +205,7 @@ class DesignSpace:
                 )
                 for i in range(self.num_stages)
             ),
-            stem=self.stem,
-            num_classes=self.num_classes,
-            in_channels=self.in_channels,
-            conv_bias=self.conv_bias,
-            se_ratio=self.se_ratio,
+            **self.frame(),
         )
 
 
