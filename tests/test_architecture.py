@@ -31,7 +31,9 @@ MAY_IMPORT = {
     "__init__": {"networks", "spaces", "stats", "study", "backends"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
-HEAVY = FRAMEWORKS | set("ray matplotlib scipy sklearn sqlalchemy pydantic PIL jinja2 typer rich".split())
+HEAVY = FRAMEWORKS | set(
+    ["ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"]
+)
 
 
 def imports(path):

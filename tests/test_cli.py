@@ -9,29 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.tiny import STUDY
 
 ROOT = Path(__file__).parent.parent
-STUDY = """
-name = "tiny"
-networks = 3
-num_stages = 2
-stem = { width = 8, stride = 1 }
-[data]
-name = "digits"
-training_share = 0.2
-[budget]
-flops = "20k..200k"
-[recipe]
-epochs = 1
-batch_size = 50
-[ranges]
-depth = [1, 2]
-width = [8, 32]
-[[spaces]]
-space = "anynetx_a"
-[[spaces]]
-space = "anynetx_e"
-"""
 
 
 def netspace(*words, cwd, check=None, **variables):
@@ -122,7 +102,7 @@ def test_status_compare_and_report_read_the_store(run):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("epochs = 1", "epoch = 1"), "tiny.toml: recipe.epoch: unknown key; did you mean 'epochs'?"),
+        (("epochs = 2", "epoch = 2"), "tiny.toml: recipe.epoch: unknown key; did you mean 'epochs'?"),
         (("anynetx_e", "anynetx_y"), "spaces[1]: space 'anynetx_y' is not in the catalogue"),
         (("20k..200k", "1..2"), "acceptance 0); the draws reach flops of"),
         (("num_stages = 2", "num_stages = 5"), "stages[3] has stride 2 but its input is 1x1 at resolution 8"),
@@ -142,11 +122,46 @@ def test_a_wrong_study_is_one_sentence_exit_2_and_nothing_written(tmp_path, chan
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
 
 
+def test_a_missing_framework_is_one_sentence_with_the_line_that_installs_it(tmp_path):
+    (tmp_path / "tiny.toml").write_text(STUDY)
+    code = """
+import sys
+
+class NoTorch:  # as on a machine without PyTorch
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, NoTorch())
+from netspace.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code, "run", "tiny.toml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "netspace: backend 'torch' needs the package 'torch'; install it with: pip install 'netspace[torch]'"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.toml"]
+
+
+def test_a_corrupt_idx_file_is_named(tmp_path):
+    (tmp_path / "tiny.toml").write_text(STUDY.replace('"digits"', '"fashion_mnist"'))
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (data / f"{name}-ubyte").write_bytes(b"\x00\x00\x08\x03 no images")
+    done = netspace("run", "tiny.toml", "--data-dir", data, cwd=tmp_path, check=2)
+    assert "-ubyte" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_store_of_another_study_is_refused(run):
     folder, _ = run
-    (folder / "other.toml").write_text(STUDY.replace("epochs = 1", "epochs = 2"))
+    (folder / "other.toml").write_text(STUDY.replace("epochs = 2", "epochs = 3"))
     done = netspace("run", "other.toml", "--output", "runs/tiny", cwd=folder, check=2)
-    assert "was written by another study: recipe.epochs was 1, is 2" in done.stderr
+    assert "was written by another study: recipe.epochs was 2, is 3" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -188,7 +203,7 @@ def test_closed_standard_output_is_no_traceback(tmp_path):
 
 
 def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
-    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 40"))
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 15"))
     command = [sys.executable, "-m", "netspace", "run", "tiny.toml", "--workers", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     store = tmp_path / "runs" / "tiny" / "study.db"
@@ -208,8 +223,8 @@ def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
     assert process.returncode == 1
     assert "stopping; what is finished is stored" in err
     kept = finished()
-    assert 2 <= kept < 80
-    assert f"stopped: {kept} of 80 networks have a result" in out
-    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 40"))
+    assert 2 <= kept < 30
+    assert f"stopped: {kept} of 30 networks have a result" in out
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 15"))
     text = netspace("run", "tiny.toml", "--workers", 2, cwd=tmp_path, check=0).stdout
     assert f"{kept} had a result before" in text

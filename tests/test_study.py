@@ -5,7 +5,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
+from tests.tiny import STUDY
 
 from netspace.errors import StoreError, StudyFileError
 from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
@@ -13,33 +16,10 @@ from netspace.execution.processes import ProcessExecutor
 from netspace.storage.store import Store
 from netspace.study import Study
 
-TEXT = """
-name = "tiny"
-networks = 3
-num_stages = 2
-workers = 2
-stem = { width = 8, stride = 1 }
-[data]
-name = "digits"
-training_share = 0.2
-[budget]
-flops = "20k..200k"
-[recipe]
-epochs = 2
-batch_size = 50
-[ranges]
-depth = [1, 2]
-width = [8, 32]
-[[spaces]]
-space = "anynetx_a"
-[[spaces]]
-space = "anynetx_e"
-"""
-
 
 @pytest.fixture
 def make(tmp_path):
-    def study(folder="out", text=TEXT):
+    def study(folder="out", text=STUDY):
         path = tmp_path / f"{folder}.toml"
         path.write_text(text)
         return Study.open(path, output=tmp_path / folder)
@@ -62,7 +42,7 @@ def test_one_worker_two_workers_this_process_and_a_fresh_one_agree_bit_for_bit(m
     one.run(executor=ProcessExecutor(1))
     two.run(executor=ProcessExecutor(2))
     fresh = tmp_path / "fresh.toml"
-    fresh.write_text(TEXT)
+    fresh.write_text(STUDY)
     command = [sys.executable, "-m", "netspace", "run", str(fresh), "--output", str(tmp_path / "fresh")]
     subprocess.run(command, check=True, capture_output=True)
     expected = numbers(inline)
@@ -141,7 +121,7 @@ def test_a_trial_whose_worker_always_dies_stays_in_the_distribution(make):
 
 
 def test_every_network_that_diverges_is_counted(make):
-    study = make(text=TEXT.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
+    study = make(text=STUDY.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
     assert study.run(executor=InlineExecutor()).failures == 6
     assert [p.count("diverged") for p in study.populations()] == [3, 3]
 
@@ -166,7 +146,7 @@ def test_a_changed_study_is_refused_and_the_store_left_alone(make):
     ],
 )
 def test_what_is_wrong_is_found_before_anything_is_written(make, before, after, sentence):
-    study = make(text=TEXT.replace(before, after))
+    study = make(text=STUDY.replace(before, after))
     with pytest.raises(ValueError, match=sentence):
         study.run()
     assert not study.folder.exists()
@@ -191,11 +171,35 @@ def test_a_study_is_known_by_its_store_too(make):
         Study.open("none.toml")
 
 
+def test_a_folder_of_images_is_a_study_too(make, tmp_path):
+    generator = np.random.Generator(np.random.PCG64(0))
+    for name, brightness in (("dark", 60), ("bright", 180)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(60):
+            pixels = generator.integers(brightness - 40, brightness + 40, (20, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
+    data = f'[data]\nname = "folder:{tmp_path / "images"}"\nresolution = 8\ngrayscale = true\n'
+    text = STUDY.replace('[data]\nname = "digits"\ntraining_share = 0.2\n', data).replace(
+        "batch_size = 50", "batch_size = 20"
+    )
+    study = make(text=text)
+    assert study.run(executor=InlineExecutor()).failures == 0
+    for population in study.populations():
+        assert population.networks[0].num_classes == 2
+    packed = next((study.folder / "data").glob("training-images-*.npy")).stat().st_mtime_ns
+    again = study.run(executor=InlineExecutor())
+    assert again.trained == 0
+    assert next((study.folder / "data").glob("training-images-*.npy")).stat().st_mtime_ns == packed
+    (tmp_path / "images" / "dark" / "0.png").unlink()
+    with pytest.raises(StoreError, match="data_fingerprint was"):
+        study.run(executor=InlineExecutor())
+
+
 def test_verdicts_need_two_populations(make):
     study = make()
     study.run(executor=InlineExecutor())
     (verdict,) = study.verdicts()
     assert verdict.names == ("anynetx_a", "anynetx_e")
-    alone = make("alone", text=TEXT.rpartition("[[spaces]]")[0])
+    alone = make("alone", text=STUDY.rpartition("[[spaces]]")[0])
     alone.run(executor=InlineExecutor())
     assert alone.verdicts() == ()
