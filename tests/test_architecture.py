@@ -31,9 +31,8 @@ MAY_IMPORT = {
     "__init__": {"networks", "spaces", "stats", "study", "backends"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
-HEAVY = FRAMEWORKS | set(
-    ["ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"]
-)
+SLOW_TO_IMPORT = {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}
+HEAVY = FRAMEWORKS | SLOW_TO_IMPORT
 
 
 def imports(path):

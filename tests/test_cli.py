@@ -203,7 +203,7 @@ def test_closed_standard_output_is_no_traceback(tmp_path):
 
 
 def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
-    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 15"))
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("epochs = 2", "epochs = 30"))
     command = [sys.executable, "-m", "netspace", "run", "tiny.toml", "--workers", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     store = tmp_path / "runs" / "tiny" / "study.db"
@@ -214,7 +214,7 @@ def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
         return sum(space["finished"] for space in spaces)
 
     give_up = time.monotonic() + 60
-    while finished() < 2 and time.monotonic() < give_up:
+    while finished() < 1 and time.monotonic() < give_up:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
@@ -223,8 +223,7 @@ def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
     assert process.returncode == 1
     assert "stopping; what is finished is stored" in err
     kept = finished()
-    assert 2 <= kept < 30
-    assert f"stopped: {kept} of 30 networks have a result" in out
-    (tmp_path / "tiny.toml").write_text(STUDY.replace("networks = 3", "networks = 15"))
+    assert 1 <= kept < 6
+    assert f"stopped: {kept} of 6 networks have a result" in out
     text = netspace("run", "tiny.toml", "--workers", 2, cwd=tmp_path, check=0).stdout
     assert f"{kept} had a result before" in text
