@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 from tests.tiny import STUDY
 
+from netspace.backends.torch_training import TorchBackend
 from netspace.errors import StoreError, StudyFileError
 from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
 from netspace.execution.processes import ProcessExecutor
@@ -193,6 +195,27 @@ def test_a_folder_of_images_is_a_study_too(make, tmp_path):
     (tmp_path / "images" / "dark" / "0.png").unlink()
     with pytest.raises(StoreError, match="data_fingerprint was"):
         study.run(executor=InlineExecutor())
+
+
+def test_the_store_alone_is_enough_for_the_page(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    shutil.rmtree(study.folder / "data")
+    text = study.report()[0].read_text()
+    assert "200 training and 500 validation images of 8x8 pixels" in text
+    assert "torch 2." in text
+
+
+def test_an_exception_in_a_trial_is_its_failure_with_the_traceback_kept(make, monkeypatch):
+    def broken(self, trial, data, *, on_epoch=None):
+        raise MemoryError("no room for the batch")
+
+    monkeypatch.setattr(TorchBackend, "train", broken)
+    study = make()
+    assert study.run(executor=InlineExecutor()).failures == 6
+    assert study.populations()[0].results[0].reason == "MemoryError: no room for the batch"
+    with Store.open(study.store_path) as store:
+        assert "in broken" in store.attempts()[0]["reason"]
 
 
 def test_verdicts_need_two_populations(make):

@@ -155,7 +155,9 @@ class Study:
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
-        with Store.create(self.store_path, study=self._identity(drawn), text=self.text) as store:
+        identity = {**self.spec.identity(), "data_fingerprint": drawn.data.fingerprint}
+        facts = self._facts(drawn.data)
+        with Store.create(self.store_path, study=identity, text=self.text, facts=facts) as store:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
@@ -200,13 +202,20 @@ class Study:
         """Write the page and the figures beside the store; return their paths."""
         from netspace.report import StudyReport, write_report
 
+        with Store.open(self.store_path) as store:
+            facts = store.facts
+            backend = Counter(
+                ", ".join(f"{name} {version}" for name, version in sorted(attempt["versions"].items()))
+                for attempt in store.attempts()
+                if attempt["versions"]
+            )
         page = StudyReport(
             title=self.spec.name,
             study_text=self.text,
             populations=self.populations(),
             verdicts=self.verdicts(),
-            facts=self._facts(),
-            notes=self._notes(),
+            facts=facts["rows"] | {"Backend": "; ".join(backend) or self.spec.backend},
+            notes=tuple(facts["notes"]),
         )
         return write_report(page, self.folder)
 
@@ -218,14 +227,10 @@ class Study:
         workers = self.spec.workers
         return ProcessExecutor(default_workers() if isinstance(workers, str) else workers)
 
-    def _identity(self, drawn: Drawn) -> dict[str, Any]:
-        return {**self.spec.identity(), "data_fingerprint": drawn.data.fingerprint}
-
-    def _facts(self) -> dict[str, str]:
-        data = open_packed(self._pack_folder, ("training", "validation"))
+    def _facts(self, data: Dataset) -> dict[str, Any]:
+        """Return what the page says of the study, so that the store alone is enough to make it again."""
         recipe = self.spec.recipe
-        seconds = sum(r.seconds for p in self.populations() for r in p.results if r is not None)
-        return {
+        rows = {
             "Data": f"{data.name}: {len(data.training):,} training and {len(data.validation):,} validation "
             f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test "
             "split was not touched",
@@ -235,20 +240,8 @@ class Study:
             f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
             f"{recipe.weight_decay:g}, {recipe.precision}",
             "Seed": str(self.spec.seed),
-            "Backend": self._versions(),
-            "Training time": f"{seconds / 60:.1f} core-minutes",
         }
-
-    def _versions(self) -> str:
-        with Store.open(self.store_path) as store:
-            seen = Counter(
-                ", ".join(f"{name} {version}" for name, version in sorted(attempt["versions"].items()))
-                for attempt in store.attempts()
-            )
-        return "; ".join(seen) or self.spec.backend
-
-    def _notes(self) -> tuple[str, ...]:
-        return open_packed(self._pack_folder, ("training", "validation")).notes
+        return {"rows": rows, "notes": list(data.notes)}
 
 
 class _Run:
@@ -303,7 +296,8 @@ class _Run:
             result, versions = event.value
             self._record(result, versions)
         elif isinstance(event, Failed):
-            self._record(TrialResult(trial_id=trial.id, status="failed", reason=event.reason), {})
+            failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
+            self._record(failed, {}, detail=event.detail)
         elif isinstance(event, Crashed):
             self._crashes[trial.id] += 1
             if self._crashes[trial.id] < ATTEMPTS:
@@ -314,8 +308,8 @@ class _Run:
             self._images += self._images_per_epoch
         return []
 
-    def _record(self, result: TrialResult, versions: dict[str, str]) -> None:
-        self._store.record(result, versions=versions)
+    def _record(self, result: TrialResult, versions: dict[str, str], detail: str | None = None) -> None:
+        self._store.record(result, versions=versions, detail=detail)
         self._trained += 1
         if result.error is None:
             self._failures += 1

@@ -45,10 +45,13 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def create(cls, path: Path, *, study: Mapping[str, Any], text: str) -> "Store":
+    def create(
+        cls, path: Path, *, study: Mapping[str, Any], text: str, facts: Mapping[str, Any] | None = None
+    ) -> "Store":
         """Open the store of a study for writing, making it where there is none.
 
-        `study` is all that decides its results, as plain data; `text` is the study file as it was written.
+        `study` is all that decides its results, as plain data. `text` is the study file as it was last run, and
+        `facts` are what a report says of it besides.
         Raises: StoreError where the folder is read-only, the file is no store, it belongs to another study
         (the first difference is named), or another process writes it.
         """
@@ -61,10 +64,10 @@ class Store:
             else:
                 with store._begin() as connection:
                     SCHEMA.create_all(connection)
-                    facts = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)}
-                    facts["text"] = text
-                    rows = [{"name": name, "value": value} for name, value in facts.items()]
-                    connection.execute(FACTS.insert(), rows)
+                    rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)}
+                    connection.execute(FACTS.insert(), [{"name": n, "value": v} for n, v in rows.items()])
+            store._say("text", text)
+            store._say("facts", json.dumps(dict(facts or {})))
         except BaseException:
             lock.release()
             raise
@@ -101,8 +104,14 @@ class Store:
 
     @property
     def text(self) -> str:
-        """The study file as it was when the store was made."""
+        """The study file as it was last run."""
         return self._fact("text")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a report says of the study besides its results, as plain data."""
+        facts: dict[str, Any] = json.loads(self._fact("facts"))
+        return facts
 
     def add_population(self, population: Population, *, definition: Any, trials: Sequence[str]) -> None:
         """Record a sample: its networks, what they drew and the trial that judges each; twice is harmless."""
@@ -148,8 +157,13 @@ class Store:
                 ],
             )
 
-    def record(self, result: TrialResult, *, versions: Mapping[str, str] | None = None) -> None:
-        """Commit what became of a trial; a second result of the same trial leaves the first as it is."""
+    def record(
+        self, result: TrialResult, *, versions: Mapping[str, str] | None = None, detail: str | None = None
+    ) -> None:
+        """Commit what became of a trial; a second result of the same trial leaves the first as it is.
+
+        The attempt keeps `detail` (a traceback, say) where there is one, else the result's reason.
+        """
         with self._begin() as connection:
             known = sa.select(RESULTS.c.trial).where(RESULTS.c.trial == result.trial_id)
             if connection.scalar(known) is None:
@@ -165,7 +179,7 @@ class Store:
                         "curve": values.to_dict(result.curve),
                     },
                 )
-            _insert_attempt(connection, result.trial_id, result.status, result.reason, versions or {})
+            _insert_attempt(connection, result.trial_id, result.status, detail or result.reason, versions or {})
 
     def record_attempt(self, trial: str, outcome: str, reason: str, versions: Mapping[str, str]) -> None:
         """Commit an attempt that gave no result."""
@@ -198,6 +212,14 @@ class Store:
         for row in rows:
             by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
         return tuple(_population(sample, by_space[sample["space"]]) for sample in samples)
+
+    def _say(self, name: str, value: str) -> None:
+        with self._begin() as connection:
+            known = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))
+            if known is None:
+                connection.execute(FACTS.insert(), {"name": name, "value": value})
+            elif known != value:
+                connection.execute(FACTS.update().where(FACTS.c.name == name), {"value": value})
 
     def _fact(self, name: str) -> str:
         with self._engine.connect() as connection:
