@@ -18,6 +18,9 @@ from netspace.errors import SpecError
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+REACH = 2048
+"""How far from a wrong width the nearest valid one is looked for."""
+
 
 def inner_width(width: Any, bottleneck_ratio: Any) -> Any:
     """Return width / bottleneck_ratio, rounded to the nearest integer; integers or arrays alike.
@@ -212,8 +215,8 @@ def _divides_exactly(width: int, ratio: float) -> bool:
 
 def _neighbours(width: int, valid: Any) -> tuple[int | None, int | None]:
     """Return the nearest valid widths below and above, or None where there is none within reach."""
-    low = next((w for w in range(width - 1, 0, -1) if valid(w)), None)
-    high = next((w for w in range(width + 1, 16 * width + 4096) if valid(w)), None)
+    low = next((w for w in range(width - 1, max(width - REACH, 0), -1) if valid(w)), None)
+    high = next((w for w in range(width + 1, width + REACH) if valid(w)), None)
     return low, high
 
 
