@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import netspace as ns
 from netspace.backends.torch_model import AnyNet, build
 from netspace.networks.complexity import complexity
-from netspace.networks.spec import NetworkSpec, Stage
+from netspace.networks.plan import sides
+from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
 
 
@@ -24,10 +25,10 @@ def biases_and_outputs(spec: NetworkSpec, resolution: int) -> tuple[int, int, to
 
     def count(layer, _, output):
         outputs.append(output.numel())
-        biased.append(output.numel() * (layer.bias is not None))
+        biased.append(output.numel() * (getattr(layer, "bias", None) is not None))
 
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.MaxPool2d):
             layer.register_forward_hook(count)
     logits = module(image)
     return sum(biased), sum(outputs), logits.shape
@@ -67,9 +68,9 @@ def test_initialisation_is_the_published_one_and_comes_from_the_seed():
     module, same, other = build(spec, seed=1), build(spec, seed=1), build(spec, seed=2)
     for name, weight in module.named_parameters():
         assert torch.equal(weight, dict(same.named_parameters())[name])
-    conv = module.stages[0][0].b.conv
+    conv = module.stages[0][0].branch[1].conv
     assert conv.weight.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.02)
-    assert not torch.equal(conv.weight, other.stages[0][0].b.conv.weight)
+    assert not torch.equal(conv.weight, other.stages[0][0].branch[1].conv.weight)
     assert module.head.linear.weight.std().item() == pytest.approx(0.01, rel=0.02)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -89,7 +90,41 @@ def test_building_leaves_the_global_generator_alone():
 
 def test_the_stride_is_in_the_3x3_convolution_and_the_shortcut():
     block = ns.build(network("regnetx32")).stages[0][0]
-    assert [block.a.conv.stride, block.b.conv.stride, block.c.conv.stride] == [(1, 1), (2, 2), (1, 1)]
-    assert block.shortcut.conv.stride == (2, 2)
-    assert block.b.conv.groups == 2
-    assert ns.build(network("regnetx32")).stages[0][1].shortcut is None
+    assert [layer.conv.stride for layer in block.branch] == [(1, 1), (2, 2), (1, 1)]
+    assert block.projection.conv.stride == (2, 2)
+    assert block.branch[1].conv.groups == 2
+    assert ns.build(network("regnetx32")).stages[0][1].projection is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(specs)
+def test_every_network_gives_finite_logits_and_features_of_its_plan(spec):
+    module = ns.build(spec, seed=3).eval()
+    images = torch.randn(2, spec.in_channels, 33, 33, generator=torch.Generator().manual_seed(0))
+    logits, features = module(images), module.features(images)
+    assert logits.shape == (2, spec.num_classes)
+    assert logits.isfinite().all()
+    expected = zip(spec.stages, sides(spec, 33).stages, strict=True)
+    assert [tuple(f.shape) for f in features] == [(2, stage.width, side, side) for stage, side in expected]
+    assert torch.equal(module.head(features[-1]), logits)
+
+
+def test_a_block_that_begins_at_zero_is_its_shortcut():
+    stages = (Stage(depth=2, width=8, group_width=8, stride=1),)
+    spec = NetworkSpec(stages=stages, stem=Stem(width=8), zero_init_last=True, in_channels=1)
+    block = ns.build(spec).eval().stages[0][1]
+    x = torch.randn(2, 8, 5, 5)
+    assert torch.equal(block(x), torch.relu(x))
+
+
+def test_stochastic_depth_drops_whole_branches_and_keeps_their_mean():
+    stages = (Stage(depth=2, width=8, group_width=8, stride=1),)
+    spec = NetworkSpec(stages=stages, stem=Stem(width=8), stochastic_depth=0.5, activation="silu", block="z")
+    first, last = ns.build(spec).stages[0]
+    assert (first.drop_rate, last.drop_rate) == (0.0, 0.5)
+    x = torch.randn(1, 8, 5, 5).expand(4000, 8, 5, 5)
+    branch = last.branch(x)
+    added = last(x) - x
+    kept = added.flatten(1).any(1)
+    assert 0.45 < kept.float().mean() < 0.55
+    torch.testing.assert_close(added[kept], 2 * branch[kept])

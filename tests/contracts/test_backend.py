@@ -82,6 +82,13 @@ def test_initialisation_and_order_do_not_depend_on_the_recipe(digits):
     assert plain.stream_seed("order") != trial(digits, seed=1).stream_seed("order")
 
 
+def test_dropping_is_random_and_fixed_by_the_seed(backend, digits):
+    dropping = dataclasses.replace(SPEC, dropout=0.5, stochastic_depth=0.5)
+    first, again = (backend.train(trial(digits, network=dropping), digits) for _ in range(2))
+    assert first.curve[0].training_loss == again.curve[0].training_loss
+    assert first.error == again.error
+
+
 def test_a_network_that_diverges_is_a_result(backend, digits):
     result = backend.train(trial(digits, recipe={"learning_rate": 1e12, "epochs": 3}), digits)
     assert result.status == "diverged"

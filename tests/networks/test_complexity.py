@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.strategies import specs
 
 from netspace.networks.complexity import MEASURES, complexity, parts
-from netspace.networks.plan import out_side, plan, stage_sides
+from netspace.networks.plan import out_side, plan, sides
 from netspace.spaces.catalog import SPACES, space
 
 
@@ -41,19 +41,28 @@ def test_a_plan_states_every_number_once(spec):
         blocks = list(stage.blocks())
         assert len(blocks) == chosen.depth
         for position, block in enumerate(blocks):
-            first, second, last = block.convolutions
-            assert (first.in_width, last.out_width) == (before, chosen.width)
-            assert first.out_width == second.in_width == second.out_width == last.in_width
-            assert second.out_width == second.num_groups * chosen.group_width
-            assert second.stride == (chosen.stride if position == 0 else 1)
-            changes = before != chosen.width or second.stride != 1
-            assert (block.projection is not None) == changes
+            convolutions = block.convolutions
+            assert (convolutions[0].in_width, convolutions[-1].out_width) == (before, chosen.width)
+            assert all(one.out_width == two.in_width for one, two in itertools.pairwise(convolutions))
+            stride = chosen.stride if position == 0 else 1
+            assert np.prod([convolution.stride for convolution in convolutions]) == stride
+            same = before == chosen.width and stride == 1
+            assert (block.projection is not None) == (spec.residual and spec.block in ("x", "basic") and not same)
+            assert block.shortcut == (spec.residual and (same or spec.block in ("x", "basic")))
+            if spec.block in ("x", "z"):
+                grouped = convolutions[1]
+                assert grouped.num_groups * (chosen.group_width or grouped.out_width) == grouped.out_width
+                assert grouped.stride == stride
             before = chosen.width
-    assert planned.head.in_width == before
+    if planned.head is not None:
+        assert planned.head.in_width == before
+        before = spec.head_width
+    assert planned.classifier.in_width == before
 
 
 @given(st.integers(2, 300))
 def test_sides_follow_the_rule(resolution):
-    sides = stage_sides(space("anynetx_a").draw(0, 1).networks, resolution * 16)
-    assert sides[0] == (resolution * 16 - 1) // 2 + 1
-    assert all(after == out_side(before, 2) for before, after in itertools.pairwise(sides))
+    through = sides(space("anynetx_a").draw(0, 1).networks, resolution * 16)
+    assert through.convolution == through.stem == (resolution * 16 - 1) // 2 + 1
+    chain = itertools.pairwise((through.stem, *through.stages))
+    assert all(after == out_side(before, 2) for before, after in chain)

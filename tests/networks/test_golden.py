@@ -33,7 +33,7 @@ def test_published_networks_are_exact(row):
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row["name"])
 def test_widths_before_the_adjustment(row):
     family, size = row["name"].split("_")
-    depth, initial, slope, multiplier, _ = zoo._FAMILIES[family][0][size]
+    depth, initial, slope, multiplier, _ = {"regnetx": zoo._REGNETX, "regnety": zoo._REGNETY}[family][size]
     stages = linear_widths([depth], [initial], [slope], [multiplier], max_stages=4)
     assert stages.num_stages.tolist() == [4]
     assert not stages.skipped.any()
@@ -41,7 +41,30 @@ def test_widths_before_the_adjustment(row):
 
 
 def test_the_golden_table_covers_the_published_zoo():
-    assert [row["name"] for row in PUBLISHED] == [name for name in NETWORKS if name != "regnetx32"]
+    regnets = [name for name in NETWORKS if name.startswith(("regnetx_", "regnety_"))]
+    assert [row["name"] for row in PUBLISHED] == [name for name in regnets if name != "regnetx_small"]
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution", "flops", "params", "activations"),
+    [
+        # Dollar et al. 2021, arXiv 2103.06877.
+        ("regnetz_500mf", 224, 507217126, 7122742, 5860358),
+        # The CIFAR network of Radosavovic et al. 2019, arXiv 1905.13214.
+        ("resnet56_cifar", 32, 125747850, 855770, 544778),
+        # He et al. 2016 and Xie et al. 2017: parameters as everybody counts them.
+        ("resnet50", 224, None, 25557032, None),
+        ("resnet101", 224, None, 44549160, None),
+        ("resnet152", 224, None, 60192808, None),
+        ("resnext50_32x4d", 224, None, 25028904, None),
+        ("resnext101_32x8d", 224, None, 88791336, None),
+        ("resnext101_64x4d", 224, None, 83455272, None),
+    ],
+)
+def test_other_published_networks_are_exact(name, resolution, flops, params, activations):
+    cost = complexity(network(name), resolution)
+    assert cost.params == params
+    assert flops is None or (cost.flops, cost.activations) == (flops, activations)
 
 
 def test_the_chapters_network():

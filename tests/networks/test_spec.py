@@ -40,7 +40,20 @@ def test_digests_tell_networks_apart_and_equal_numbers_do_not():
     [
         ({"stages": [STAGE | {"widht": 8}]}, "stages[0].widht: unknown key; did you mean 'width'?"),
         ({"stages": [STAGE], "stem": {"strde": 1}}, "stem.strde: unknown key; did you mean 'stride'?"),
-        ({"stages": [{"depth": 1, "width": 8}]}, "stages[0].group_width: missing"),
+        ({"stages": [{"depth": 1}]}, "stages[0].width: missing"),
+        ({"stages": [STAGE], "block": "y"}, "block (='y') must be one of x, z, basic, mlp"),
+        ({"stages": [STAGE], "activation": "rleu"}, "activation (='rleu') must be one of relu, silu, gelu; did you"),
+        ({"stages": [STAGE], "block": "basic"}, "stages[0].group_width (=8) must be left out for 'basic'"),
+        (
+            {"stages": [{"depth": 1, "width": 8}], "block": "mlp", "se_ratio": 0.25},
+            "se_ratio (=0.25) is for the blocks x and z; leave it out for 'mlp'",
+        ),
+        ({"stages": [STAGE], "residual": False, "stochastic_depth": 0.1}, "stochastic_depth (=0.1) needs residual"),
+        ({"stages": [STAGE], "dropout": 1}, "dropout (=1.0) must be at least 0 and at most 0.95"),
+        (
+            {"stages": [STAGE], "stem": {"patchify": True}},
+            "stem.stride (=2) of a patchify stem must be its",
+        ),
         ({"stages": [STAGE | {"depth": "1"}]}, "stages[0].depth (='1'): input should be a valid integer"),
         ({"stages": [STAGE, STAGE | {"depth": 0}]}, "stages[1].depth (=0) must be a whole number of at least 1"),
         ({"stages": []}, "stages (=()) must hold at least one stage"),
@@ -77,6 +90,13 @@ def test_a_resolution_too_small_names_the_stage_and_the_least_one():
         complexity(spec, resolution=4)
     with pytest.raises(SpecError, match="the stem has stride 2"):
         complexity(network("regnetx32"), resolution=1)
+    with pytest.raises(SpecError, match="the stem's max-pool has stride 2"):
+        complexity(network("resnet50"), resolution=2)
+    patches = NetworkSpec(stages=(Stage(**STAGE),), stem=Stem(kernel_size=16, stride=16, patchify=True))
+    with pytest.raises(SpecError, match=r"kernel_size \(=16\) of a patchify stem must be at most .*=9"):
+        complexity(patches, resolution=9)
+    with pytest.raises(SpecError, match="the least resolution for these strides is 32"):
+        complexity(patches, resolution=17)
     with pytest.raises(SpecError, match="resolution"):
         complexity(spec, resolution=0)
 

@@ -1,4 +1,4 @@
-"""A network plan as a PyTorch module: convolution, batch norm and ReLU, block by block; no number is derived.
+"""A network plan as a PyTorch module: convolutions, norms and activations, block by block; no number is derived.
 
 Weights begin as published: convolutions from N(0, sqrt(2 / (k * k * out_width))), batch norms 1 and 0, the
 linear layer from N(0, 0.01), biases 0. Source: Radosavovic et al. 2020, released code (`init_weights`).
@@ -9,72 +9,78 @@ import math
 import torch
 from torch import Tensor, nn
 
-from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, SqueezeExcitation, plan
-from netspace.networks.spec import NetworkSpec
+from netspace.networks.plan import BlockPlan, Convolution, SqueezeExcitation, plan
+from netspace.networks.spec import Frame, NetworkSpec
 
-NORM_EPS = 1e-5
-NORM_MOMENTUM = 0.1
-"""PyTorch's sense: the weight of the new batch in the running statistics."""
+ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution, batch norm, and ReLU where the plan says so."""
+    """Convolution, and batch norm and activation where the plan says so."""
 
-    def __init__(self, layer: Convolution) -> None:
+    def __init__(self, layer: Convolution, frame: Frame) -> None:
         super().__init__()
         self.add_module("conv", conv2d(layer))
         if layer.norm:
-            self.add_module("norm", nn.BatchNorm2d(layer.out_width, eps=NORM_EPS, momentum=NORM_MOMENTUM))
+            norm = nn.BatchNorm2d(layer.out_width, eps=frame.norm_eps, momentum=frame.norm_momentum)
+            self.add_module("norm", norm)
         if layer.activation:
-            self.add_module("activation", nn.ReLU(inplace=True))
+            self.add_module("activation", activation(frame))
 
 
 class SE(nn.Module):
     """Squeeze-and-excitation: (batch, channels, height, width) scaled per image and channel."""
 
-    def __init__(self, planned: SqueezeExcitation) -> None:
+    def __init__(self, planned: SqueezeExcitation, frame: Frame) -> None:
         super().__init__()
         self.reduce = conv2d(planned.reduce)
+        self.activation = activation(frame)
         self.expand = conv2d(planned.expand)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` times a gate in (0, 1) of shape (batch, channels, 1, 1)."""
         pooled = x.mean((2, 3), keepdim=True)
-        return x * torch.sigmoid(self.expand(torch.relu(self.reduce(pooled))))
+        return x * torch.sigmoid(self.expand(self.activation(self.reduce(pooled))))
 
 
-class XBlock(nn.Module):
-    """1x1, grouped 3x3 with the stride, 1x1; added to the shortcut; ReLU."""
+class Block(nn.Module):
+    """A residual branch of convolutions, added to its shortcut where it has one."""
 
-    def __init__(self, block: BlockPlan) -> None:
+    def __init__(self, block: BlockPlan, frame: Frame, drop_rate: float) -> None:
         super().__init__()
-        first, second, last = block.convolutions
-        self.a = ConvNorm(first)
-        self.b = ConvNorm(second)
-        self.se = SE(block.se) if block.se else None
-        self.c = ConvNorm(last)
-        self.shortcut = ConvNorm(block.projection) if block.projection else None
+        *first, last = block.convolutions
+        self.branch = nn.Sequential(*(ConvNorm(layer, frame) for layer in first))
+        if block.se:
+            self.branch.add_module("se", SE(block.se, frame))
+        self.branch.add_module("last", ConvNorm(last, frame))
+        self.drop_rate = drop_rate
+        self.projection = ConvNorm(block.projection, frame) if block.projection else None
+        self.has_shortcut = block.shortcut
+        self.activation = activation(frame) if block.activation else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in_width, height, width) to (batch, width, height / stride, width / stride)."""
-        y = self.b(self.a(x))
-        if self.se is not None:
-            y = self.se(y)
-        y = self.c(y)
-        y += x if self.shortcut is None else self.shortcut(x)
-        return torch.relu_(y)
+        y: Tensor = self.branch(x)
+        if self.training and self.drop_rate:
+            kept = torch.rand((len(y), 1, 1, 1), device=y.device) >= self.drop_rate
+            y = y * kept / (1.0 - self.drop_rate)
+        if self.has_shortcut:
+            y = y + (x if self.projection is None else self.projection(x))
+        return self.activation(y)  # type: ignore[no-any-return]
 
 
 class Head(nn.Module):
-    """Global average pooling and one linear layer."""
+    """A 1x1 convolution where the plan has one, global average pooling, dropout and one linear layer."""
 
-    def __init__(self, layer: Convolution) -> None:
+    def __init__(self, convolution: Convolution | None, classifier: Convolution, frame: Frame) -> None:
         super().__init__()
-        self.linear = nn.Linear(layer.in_width, layer.out_width, bias=layer.bias)
+        self.convolution = ConvNorm(convolution, frame) if convolution else nn.Identity()
+        self.dropout = nn.Dropout(frame.dropout)
+        self.linear = nn.Linear(classifier.in_width, classifier.out_width, bias=classifier.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, width, height, width) to logits (batch, classes)."""
-        return self.linear(x.mean((2, 3)))  # type: ignore[no-any-return]
+        return self.linear(self.dropout(self.convolution(x).mean((2, 3))))  # type: ignore[no-any-return]
 
 
 class AnyNet(nn.Module):
@@ -83,16 +89,33 @@ class AnyNet(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        planned: NetworkPlan = plan(spec)
-        self.stem = ConvNorm(planned.stem)
+        planned = plan(spec)
+        self.stem = nn.Sequential(ConvNorm(planned.stem, spec))
+        if planned.max_pool:
+            self.stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
+        blocks = sum(stage.depth for stage in planned.stages)
+        # The branch's rate rises linearly from 0 at the first block to `stochastic_depth` at the last.
+        rates = iter(spec.stochastic_depth * i / max(blocks - 1, 1) for i in range(blocks))
         self.stages = nn.Sequential(
-            *(nn.Sequential(*(XBlock(block) for block in stage.blocks())) for stage in planned.stages)
+            *(nn.Sequential(*(Block(b, spec, next(rates)) for b in stage.blocks())) for stage in planned.stages)
         )
-        self.head = Head(planned.head)
+        self.head = Head(planned.head, planned.classifier, spec)
+
+    def features(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the output of every stage, for heads of detection and segmentation."""
+        outputs = [self.stem(x)]
+        for stage in self.stages:
+            outputs.append(stage(outputs[-1]))
+        return tuple(outputs[1:])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
         return self.head(self.stages(self.stem(x)))  # type: ignore[no-any-return]
+
+
+def activation(frame: Frame) -> nn.Module:
+    """Return the network's activation; ReLU works in place, which saves memory and changes nothing."""
+    return nn.ReLU(inplace=True) if frame.activation == "relu" else ACTIVATIONS[frame.activation]()
 
 
 def conv2d(layer: Convolution) -> nn.Conv2d:
@@ -109,19 +132,24 @@ def conv2d(layer: Convolution) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def initialise(module: nn.Module, seed: int) -> None:
-    """Set all weights from one seed, in the order of the module's layers."""
+def initialise(network: AnyNet, seed: int) -> None:
+    """Set all weights and running statistics from one seed, in the order of the module's layers."""
     generator = torch.Generator().manual_seed(seed)
-    for layer in module.modules():
+    for layer in network.modules():
         if isinstance(layer, nn.Conv2d):
             fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels
             layer.weight.normal_(0.0, math.sqrt(2.0 / fan_out), generator=generator)
         elif isinstance(layer, nn.Linear):
             layer.weight.normal_(0.0, 0.01, generator=generator)
         elif isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
             nn.init.ones_(layer.weight)
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    if network.spec.zero_init_last:
+        for block in network.modules():
+            if isinstance(block, Block) and block.has_shortcut:
+                nn.init.zeros_(block.branch.last.norm.weight)  # type: ignore[union-attr, arg-type]
 
 
 def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
@@ -129,8 +157,5 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
     with torch.device("meta"):  # one allocation, and no random numbers drawn twice
         network = AnyNet(spec)
     network = network.to_empty(device="cpu")
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.reset_running_stats()
     initialise(network, seed)
     return network

@@ -63,6 +63,8 @@ def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
     )
+    # Dropout and stochastic depth draw from PyTorch's own generator.
+    torch.manual_seed(trial.stream_seed("dropping"))
     images, labels = data.training.images, torch.tensor(data.training.labels)
     normalise = Normalise(data)
     order = np.random.Philox(key=trial.stream_seed("order"))

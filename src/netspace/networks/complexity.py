@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspace.errors import SpecError
-from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, plan, stage_sides
+from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, Sides, plan, sides
 from netspace.networks.spec import NetworkSpec, SpecArrays
 
 
@@ -64,7 +64,7 @@ def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complex
     Complexity(flops=199040872, params=2684792, activations=2164056)
     """
     total = Complexity(flops=0, params=0, activations=0)
-    for _, cost in _costs(plan(spec), stage_sides(spec, check_resolution(resolution))):
+    for _, cost in _costs(plan(spec), sides(spec, check_resolution(resolution))):
         total += cost
     return total
 
@@ -75,16 +75,18 @@ def parts(spec: NetworkSpec, resolution: int = 224) -> tuple[Part, ...]:
     Raises: SpecError where the resolution is too small for the strides.
     """
     planned = plan(spec)
-    sides = stage_sides(spec, check_resolution(resolution))
+    after = sides(spec, check_resolution(resolution))
     names = ("stem", *(f"stage {i + 1}" for i in range(len(spec.stages))), "head")
     depths = (1, *(stage.depth for stage in spec.stages), 1)
     widths = (spec.stem.width, *(stage.width for stage in spec.stages), spec.num_classes)
     totals = [Complexity(flops=0, params=0, activations=0) for _ in names]
-    for position, cost in _costs(planned, sides):
+    for position, cost in _costs(planned, after):
         totals[position] += cost
     return tuple(
         Part(name=name, depth=depth, width=width, side=side, complexity=total)
-        for name, depth, width, side, total in zip(names, depths, widths, (*sides, 1), totals, strict=True)
+        for name, depth, width, side, total in zip(
+            names, depths, widths, (after.stem, *after.stages, 1), totals, strict=True
+        )
     )
 
 
@@ -95,15 +97,20 @@ def check_resolution(resolution: int) -> int:
     return resolution
 
 
-def _costs(planned: NetworkPlan, sides: tuple[int, ...]) -> Iterator[tuple[int, Complexity]]:
+def _costs(planned: NetworkPlan, after: Sides) -> Iterator[tuple[int, Complexity]]:
     """Yield (position of the part, cost) for everything that a plan holds."""
-    yield 0, _cost(planned.stem, sides[0])
-    in_side = sides[0]
-    for position, (stage, side) in enumerate(zip(planned.stages, sides[1:], strict=True), start=1):
+    yield 0, _cost(planned.stem, after.convolution)
+    if planned.max_pool:
+        yield 0, Complexity(flops=0, params=0, activations=planned.stem.out_width * after.stem**2)
+    in_side = after.stem
+    for position, (stage, side) in enumerate(zip(planned.stages, after.stages, strict=True), start=1):
         yield position, _block_cost(stage.first, in_side, side)
         yield position, _block_cost(stage.rest, side, side) * (stage.depth - 1)
         in_side = side
-    yield len(sides), _cost(planned.head, 1)
+    position = len(after.stages) + 1
+    if planned.head is not None:
+        yield position, _cost(planned.head, in_side)
+    yield position, _cost(planned.classifier, 1)
 
 
 def _block_cost(block: BlockPlan, in_side: int, out_side: int) -> Complexity:

@@ -12,12 +12,20 @@ from typing import Any
 import numpy as np
 
 from netspace.errors import SpecError
-from netspace.networks.spec import NetworkSpec, SpecArrays, Stage, StageArrays, inner_width, nearest_integers
+from netspace.networks.spec import (
+    GROUPED,
+    NetworkSpec,
+    SpecArrays,
+    Stage,
+    StageArrays,
+    inner_width,
+    nearest_integers,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convolution:
-    """A convolution with padding kernel_size // 2; widths and groups are integers or arrays of shape (n,).
+    """A convolution with `padding` pixels of zeros; widths and groups are integers or arrays of shape (n,).
 
     A linear layer is a 1x1 convolution of a 1x1 image, and is planned as one.
     """
@@ -26,15 +34,11 @@ class Convolution:
     out_width: Any
     kernel_size: int = 1
     stride: int = 1
+    padding: int = 0
     num_groups: Any = 1
     bias: bool = False
     norm: bool = True
     activation: bool = True
-
-    @property
-    def padding(self) -> int:
-        """Pixels of zeros on each side."""
-        return self.kernel_size // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +51,18 @@ class SqueezeExcitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockPlan:
-    """An X block: three convolutions, SE before the last one where asked, and a shortcut around them.
+    """Convolutions in a row, SE before the last one where asked, and a shortcut around them.
 
-    `projection` is the shortcut's convolution (None: the identity). `has_projection` is 1 or 0, per network
-    where arrays are planned.
+    `shortcut` is False where there is none; else `projection` is its convolution (None: the identity), and
+    `has_projection` is 1 or 0, per network where arrays are planned. `activation` says whether one follows the sum.
     """
 
     convolutions: tuple[Convolution, ...]
     se: SqueezeExcitation | None
+    shortcut: bool
     projection: Convolution | None
-    has_projection: Any = 1
+    has_projection: Any
+    activation: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,72 +83,101 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkPlan:
-    """Stem convolution, stages, and the linear layer after global average pooling."""
+    """Stem convolution, max-pool where asked, stages, the head's convolution where asked, the linear layer."""
 
     in_channels: int
     stem: Convolution
+    max_pool: bool
     stages: tuple[StagePlan, ...]
-    head: Convolution
+    head: Convolution | None
+    classifier: Convolution
 
 
 def plan(spec: NetworkSpec | SpecArrays) -> NetworkPlan:
     """Return every number that follows from a spec.
 
     >>> from netspace.networks.spec import NetworkSpec, Stage
-    >>> plan(NetworkSpec(stages=(Stage(depth=2, width=32, group_width=16),))).stages[0].first.convolutions[1]
-    Convolution(in_width=32, out_width=32, kernel_size=3, stride=2, num_groups=2, bias=False, norm=True, \
-activation=True)
+    >>> first = plan(NetworkSpec(stages=(Stage(depth=2, width=32, group_width=16),))).stages[0].first
+    >>> first.convolutions[1].num_groups, first.convolutions[1].padding, first.projection.stride
+    (2, 1, 2)
     """
     stem = Convolution(
         in_width=spec.in_channels,
         out_width=spec.stem.width,
         kernel_size=spec.stem.kernel_size,
         stride=spec.stem.stride,
+        padding=0 if spec.stem.patchify else spec.stem.kernel_size // 2,
         bias=spec.conv_bias,
     )
     stages = []
-    in_width: Any = spec.stem.width
+    width: Any = spec.stem.width
     for stage in spec.stages:
         stages.append(
             StagePlan(
-                first=_block(spec, stage, in_width=in_width, stride=stage.stride),
+                first=_block(spec, stage, in_width=width, stride=stage.stride),
                 rest=_block(spec, stage, in_width=stage.width, stride=1),
                 depth=stage.depth,
                 stride=stage.stride,
             )
         )
-        in_width = stage.width
-    head = Convolution(in_width=in_width, out_width=spec.num_classes, bias=True, norm=False, activation=False)
-    return NetworkPlan(in_channels=spec.in_channels, stem=stem, stages=tuple(stages), head=head)
+        width = stage.width
+    head = None
+    if spec.head_width is not None:
+        head = Convolution(in_width=width, out_width=spec.head_width, bias=spec.conv_bias)
+        width = spec.head_width
+    return NetworkPlan(
+        in_channels=spec.in_channels,
+        stem=stem,
+        max_pool=spec.stem.max_pool,
+        stages=tuple(stages),
+        head=head,
+        classifier=Convolution(in_width=width, out_width=spec.num_classes, bias=True, norm=False, activation=False),
+    )
 
 
-def stage_sides(spec: NetworkSpec | SpecArrays, resolution: int) -> tuple[int, ...]:
-    """Return the side of the image [pixels] after the stem and after each stage.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Sides of the image [pixels]: after the stem's convolution, after the whole stem, after each stage."""
 
-    Raises: SpecError where a stride of 2 would meet a 1x1 image.
+    convolution: int
+    stem: int
+    stages: tuple[int, ...]
+
+
+def sides(spec: NetworkSpec | SpecArrays, resolution: int) -> Sides:
+    """Return the sides of the image [pixels] through a network.
+
+    Raises: SpecError where a stride of 2 would meet a 1x1 image, or a patch is larger than the image.
 
     >>> from netspace.networks.spec import NetworkSpec, Stage
-    >>> stage_sides(NetworkSpec(stages=(Stage(depth=1, width=8, group_width=8),) * 4), 224)
-    (112, 56, 28, 14, 7)
+    >>> sides(NetworkSpec(stages=(Stage(depth=1, width=8, group_width=8),) * 4), 224)
+    Sides(convolution=112, stem=112, stages=(56, 28, 14, 7))
     """
-    strides = (spec.stem.stride, *(stage.stride for stage in spec.stages))
-    side = resolution
-    sides = []
-    for position, stride in enumerate(strides):
+    stem = spec.stem
+    patch = stem.kernel_size if stem.patchify else 1
+    if resolution < patch:
+        raise SpecError(
+            f"stem.kernel_size (={patch}) of a patchify stem must be at most the resolution (={resolution})"
+        )
+    steps = [("the stem", 1 if stem.patchify else stem.stride), ("the stem's max-pool", 2 if stem.max_pool else 1)]
+    for position, stage in enumerate(spec.stages):
+        steps.append((f"stages[{position}]", stage.stride))
+    side = resolution // patch
+    seen = []
+    for where, stride in steps:
         if stride > 1 and side < 2:
-            where = "the stem" if position == 0 else f"stages[{position - 1}]"
+            least = patch * _least_side([stride for _, stride in steps])
             raise SpecError(
                 f"{where} has stride {stride} but its input is {side}x{side} at resolution {resolution}; "
-                f"the least resolution for these strides is {_least_resolution(strides)}, "
-                "or give it stride 1"
+                f"the least resolution for these strides is {least}, or give it stride 1"
             )
         side = out_side(side, stride)
-        sides.append(side)
-    return tuple(sides)
+        seen.append(side)
+    return Sides(convolution=seen[0], stem=seen[1], stages=tuple(seen[2:]))
 
 
 def out_side(in_side: int, stride: int) -> int:
-    """Return the side of a convolution's output [pixels]: (in - 1) // stride + 1.
+    """Return the side of a padded convolution's or max-pool's output [pixels]: (in - 1) // stride + 1.
 
     >>> out_side(7, 2), out_side(8, 2), out_side(8, 1)
     (4, 4, 8)
@@ -151,41 +186,58 @@ def out_side(in_side: int, stride: int) -> int:
 
 
 def _block(spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int) -> BlockPlan:
-    inner = inner_width(stage.width, stage.bottleneck_ratio)
-    bias = spec.conv_bias
-    convolutions = (
-        Convolution(in_width=in_width, out_width=inner, bias=bias),
-        Convolution(
-            in_width=inner,
-            out_width=inner,
-            kernel_size=3,
-            stride=stride,
-            num_groups=inner // stage.group_width,
-            bias=bias,
-        ),
-        # The last activation comes after the sum with the shortcut.
-        Convolution(in_width=inner, out_width=stage.width, bias=bias, activation=False),
-    )
-    se = None
-    if spec.se_ratio is not None:
-        reduced = nearest_integers(np.maximum(np.asarray(in_width) * spec.se_ratio, 1.0))
-        se = SqueezeExcitation(
-            reduce=Convolution(in_width=inner, out_width=reduced, bias=True, norm=False),
-            expand=Convolution(in_width=reduced, out_width=inner, bias=True, norm=False, activation=False),
-        )
+    convolutions = _convolutions(spec, stage, in_width=in_width, stride=stride)
     changes = np.asarray((in_width != stage.width) | (stride != 1))
-    projection = None
-    if np.any(changes):
-        projection = Convolution(in_width=in_width, out_width=stage.width, stride=stride, bias=bias, activation=False)
+    projects = spec.residual and spec.block in ("x", "basic") and bool(np.any(changes))
+    projection = Convolution(
+        in_width=in_width, out_width=stage.width, stride=stride, bias=spec.conv_bias, activation=False
+    )
     return BlockPlan(
         convolutions=convolutions,
-        se=se,
-        projection=projection,
+        se=_squeeze_excitation(in_width, convolutions[-1].in_width, spec.se_ratio),
+        shortcut=spec.residual and (projects or not np.any(changes)),
+        projection=projection if projects else None,
         has_projection=nearest_integers(changes.astype(np.float64)),
+        activation=spec.block != "z",
     )
 
 
-def _least_resolution(strides: tuple[int, ...]) -> int:
+def _convolutions(
+    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int
+) -> tuple[Convolution, ...]:
+    """Return the convolutions of a block; the last one's activation comes after the sum with the shortcut."""
+    width, bias = stage.width, spec.conv_bias
+    if spec.block in GROUPED:
+        inner = inner_width(width, stage.bottleneck_ratio)
+        num_groups = 1 if stage.group_width is None else inner // stage.group_width
+        return (
+            Convolution(in_width=in_width, out_width=inner, bias=bias),
+            _convolution_3x3(inner, inner, stride=stride, num_groups=num_groups, bias=bias),
+            Convolution(in_width=inner, out_width=width, bias=bias, activation=False),
+        )
+    if spec.block == "basic":
+        return (
+            _convolution_3x3(in_width, width, stride=stride, bias=bias),
+            _convolution_3x3(width, width, bias=bias, activation=False),
+        )
+    return (Convolution(in_width=in_width, out_width=width, stride=stride, bias=bias, activation=False),)
+
+
+def _convolution_3x3(in_width: Any, out_width: Any, **options: Any) -> Convolution:
+    return Convolution(in_width=in_width, out_width=out_width, kernel_size=3, padding=1, **options)
+
+
+def _squeeze_excitation(in_width: Any, inner: Any, se_ratio: float | None) -> SqueezeExcitation | None:
+    if se_ratio is None:
+        return None
+    reduced = nearest_integers(np.maximum(np.asarray(in_width) * se_ratio, 1.0))
+    return SqueezeExcitation(
+        reduce=Convolution(in_width=inner, out_width=reduced, bias=True, norm=False),
+        expand=Convolution(in_width=reduced, out_width=inner, bias=True, norm=False, activation=False),
+    )
+
+
+def _least_side(strides: list[int]) -> int:
     need = 1
     for stride in reversed(strides):
         need = max((need - 1) * stride + 1, stride)

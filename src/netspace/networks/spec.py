@@ -37,21 +37,40 @@ def nearest_integers(numbers: Any) -> Any:
     return rounded if rounded.ndim else int(rounded)
 
 
+GROUPED = ("x", "z")
+"""The blocks with an inner width, groups and room for squeeze-and-excitation."""
+
+BLOCKS = (*GROUPED, "basic", "mlp")
+"""The blocks of a body; see `Frame`."""
+
+ACTIVATIONS = ("relu", "silu", "gelu")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stem:
-    """The first convolution: `kernel_size` x `kernel_size`, then batch norm and ReLU.
+    """The first convolution, then batch norm, activation and, where asked, a 3x3 max-pool of stride 2.
 
-    Stride 2 halves each side (the paper's stem); stride 1 keeps small images whole.
+    Stride 2 halves each side (the paper's stem); stride 1 keeps small images whole. A *patchify* stem cuts the
+    image into patches of `kernel_size` x `kernel_size` without padding: its stride is its kernel size, and as large
+    as the image it feeds a multi-layer perceptron. ResNet's stem is `Stem(width=64, kernel_size=7, max_pool=True)`.
     """
 
     width: int = 32
     kernel_size: int = 3
     stride: int = 2
+    max_pool: bool = False
+    patchify: bool = False
 
     def __post_init__(self) -> None:
         whole(self, "width", SpecError)
         whole(self, "kernel_size", SpecError)
         whole(self, "stride", SpecError)
+        if self.patchify:
+            if self.stride != self.kernel_size:
+                raise SpecError(
+                    f"stride (={self.stride}) of a patchify stem must be its kernel_size (={self.kernel_size})"
+                )
+            return
         if self.kernel_size % 2 == 0:
             raise SpecError(
                 f"kernel_size (={self.kernel_size}) must be odd, so that padding keeps the image centred; "
@@ -65,19 +84,18 @@ class Stage:
     """One stage of the body: `depth` equal blocks, the first of which has the stride.
 
     `bottleneck_ratio` divides: inner width = width / bottleneck_ratio. `group_width` is the number of channels
-    per group of the 3x3 convolution; the number of groups is derived.
+    per group of the 3x3 convolution (None: one group, as in ResNet); the number of groups is derived.
     """
 
     depth: int
     width: int
-    group_width: int
+    group_width: int | None = None
     bottleneck_ratio: float = 1.0
     stride: int = 2
 
     def __post_init__(self) -> None:
-        for field in ("depth", "width", "group_width"):
+        for field in ("depth", "width", "stride"):
             whole(self, field, SpecError)
-        whole(self, "stride", SpecError)
         one_of(self, "stride", SpecError, (1, 2))
         number(self, "bottleneck_ratio", SpecError, above=True)
         ratio = self.bottleneck_ratio
@@ -88,10 +106,13 @@ class Stage:
                 f"width (={self.width}) divided by bottleneck_ratio (={ratio:g}) must be a whole number; "
                 f"nearest widths: {_either(low, high)}"
             )
-        if inner % self.group_width:
+        if self.group_width is None:
+            return
+        whole(self, "group_width", SpecError)
+        group_width = self.group_width
+        if inner % group_width:
             low, high = _neighbours(
-                self.width,
-                lambda w: _divides_exactly(w, ratio) and inner_width(w, ratio) % self.group_width == 0,
+                self.width, lambda w: _divides_exactly(w, ratio) and inner_width(w, ratio) % group_width == 0
             )
             raise SpecError(
                 f"group_width (={self.group_width}) must divide the inner width (={inner}, that is width "
@@ -103,21 +124,57 @@ class Stage:
 class Frame:
     """What a network has besides its stages: stem, head, and what holds for every block.
 
+    `block` is one of
+    - "x": 1x1, grouped 3x3 with the stride, 1x1 (AnyNetX, RegNetX, ResNeXt; ResNet without groups; RegNetY with SE);
+    - "z": the same without an activation after the sum, and a shortcut only where the shape is unchanged (RegNetZ);
+    - "basic": two 3x3 convolutions (ResNet-18, ResNet-56);
+    - "mlp": one 1x1 convolution, which on a 1x1 image is a linear layer; a shortcut only where nothing changes.
+    `residual` False leaves out every shortcut: a basic block becomes the papers' vanilla block.
+
     `conv_bias` gives every convolution a bias, as in the chapter's code; the paper's networks have none.
     `se_ratio` adds squeeze-and-excitation whose reduced width is round(se_ratio x the block's input width).
+    `head_width` adds a 1x1 convolution before pooling. `dropout` acts before the linear layer;
+    `stochastic_depth` drops a block's residual branch, with a probability that rises linearly from 0 at the first
+    block to this at the last. `zero_init_last` begins the last norm of every residual branch at 0.
+    `norm_momentum` is the weight of the new batch in the running statistics.
     """
 
     stem: Stem = Stem()
+    block: str = "x"
+    activation: str = "relu"
+    residual: bool = True
     num_classes: int = 1000
     in_channels: int = 3
     conv_bias: bool = False
     se_ratio: float | None = None
+    head_width: int | None = None
+    dropout: float = 0.0
+    stochastic_depth: float = 0.0
+    zero_init_last: bool = False
+    norm_eps: float = 1e-5
+    norm_momentum: float = 0.1
 
     def __post_init__(self) -> None:
+        one_of(self, "block", SpecError, BLOCKS)
+        one_of(self, "activation", SpecError, ACTIVATIONS)
         whole(self, "num_classes", SpecError)
         whole(self, "in_channels", SpecError)
         if self.se_ratio is not None:
             number(self, "se_ratio", SpecError, above=True)
+            if self.block not in GROUPED:
+                raise SpecError(
+                    f"se_ratio (={self.se_ratio:g}) is for the blocks x and z; leave it out for {self.block!r}"
+                )
+        if self.head_width is not None:
+            whole(self, "head_width", SpecError)
+        number(self, "dropout", SpecError, maximum=0.95)
+        number(self, "stochastic_depth", SpecError, maximum=0.95)
+        number(self, "norm_eps", SpecError, above=True)
+        number(self, "norm_momentum", SpecError, above=True, maximum=1.0)
+        if self.stochastic_depth and not self.residual:
+            raise SpecError(f"stochastic_depth (={self.stochastic_depth:g}) needs residual blocks; set it to 0")
+        if self.zero_init_last and not self.residual:
+            raise SpecError("zero_init_last (=True) needs residual blocks: without a shortcut nothing would pass")
 
     def frame(self) -> dict[str, Any]:
         """Return the fields of the frame, as keyword arguments for another value that has one."""
@@ -126,7 +183,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec(Frame):
-    """A network of stem, stages of X blocks and head (global average pooling and one linear layer).
+    """A network of stem, stages and head (global average pooling and one linear layer).
 
     Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3 and figure 4.
 
@@ -142,6 +199,13 @@ class NetworkSpec(Frame):
         object.__setattr__(self, "stages", tuple(self.stages))
         if not self.stages:
             raise SpecError("stages (=()) must hold at least one stage")
+        for position, stage in enumerate(self.stages):
+            if self.block in GROUPED:
+                continue
+            for field, neutral in (("bottleneck_ratio", 1.0), ("group_width", None)):
+                given = getattr(stage, field)
+                if given != neutral:
+                    raise SpecError(f"stages[{position}].{field} (={given:g}) must be left out for {self.block!r}")
 
     @property
     def digest(self) -> str:

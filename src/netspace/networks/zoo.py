@@ -1,12 +1,18 @@
-"""Named networks as one table: the chapter's RegNetX of 32 layers and the published RegNets.
+"""Named networks as tables: the chapter's, the published RegNets, ResNets and ResNeXts.
 
-Source of the parameters: Radosavovic et al. 2020, arXiv 2003.13678, and its released configurations; of
-`regnetx32`: *Dive into Deep Learning*, section 8.8.3.
+Sources. RegNetX and RegNetY: Radosavovic et al. 2020, arXiv 2003.13678, and its released configurations. RegNetZ:
+Dollar et al. 2021, arXiv 2103.06877. ResNet: He et al. 2016, arXiv 1512.03385; ResNeXt: Xie et al. 2017, arXiv
+1611.05431; both with the stride in the 3x3 convolution, as they are usually built. `regnetx32`: *Dive into Deep
+Learning*, section 8.8.3.
 """
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 from netspace.errors import SpecError, did_you_mean
 from netspace.networks.regnet import regnet
-from netspace.networks.spec import NetworkSpec, Stage
+from netspace.networks.spec import NetworkSpec, Stage, Stem
 
 #        size     d   w_0  w_a     w_m   g
 _REGNETX = {
@@ -39,17 +45,97 @@ _REGNETY = {
 }
 
 
-_NAMED = {
-    "regnetx32": NetworkSpec(
+#        size      d   w_0  w_a    w_m   g  head
+_REGNETZ = {
+    "500mf": (21, 16, 10.7, 2.51, 4, 1024),
+    "4gf": (28, 48, 14.5, 2.226, 8, 1536),
+}
+#            name               depths        ratio  groups
+_RESNETS = {
+    "resnet50": ((3, 4, 6, 3), 4.0, 1),
+    "resnet101": ((3, 4, 23, 3), 4.0, 1),
+    "resnet152": ((3, 8, 36, 3), 4.0, 1),
+    "resnext50_32x4d": ((3, 4, 6, 3), 2.0, 32),
+    "resnext101_32x8d": ((3, 4, 23, 3), 1.0, 32),
+    "resnext101_64x4d": ((3, 4, 23, 3), 1.0, 64),
+}
+
+
+def _regnet(row: tuple[int, int, float, float, int], se_ratio: float | None = None) -> NetworkSpec:
+    depth, initial, slope, multiplier, group = row
+    return regnet(
+        total_depth=depth,
+        initial_width=initial,
+        width_slope=slope,
+        width_multiplier=multiplier,
+        group_width=group,
+        se_ratio=se_ratio,
+    )
+
+
+def _regnetz(row: tuple[int, int, float, float, int, int]) -> NetworkSpec:
+    depth, initial, slope, multiplier, group, head = row
+    spec = regnet(
+        total_depth=depth,
+        initial_width=initial,
+        width_slope=slope,
+        width_multiplier=multiplier,
+        group_width=group,
+        bottleneck_ratio=0.25,
+        se_ratio=0.25,
+    )
+    return dataclasses.replace(spec, block="z", activation="silu", head_width=head)
+
+
+def _resnet(row: tuple[tuple[int, ...], float, int]) -> NetworkSpec:
+    depths, ratio, num_groups = row
+    stages = []
+    for i, depth in enumerate(depths):
+        width = 256 * 2**i
+        group_width = None if num_groups == 1 else round(width / ratio) // num_groups
+        stages.append(
+            Stage(
+                depth=depth,
+                width=width,
+                bottleneck_ratio=ratio,
+                group_width=group_width,
+                stride=1 if i == 0 else 2,
+            )
+        )
+    return NetworkSpec(stages=tuple(stages), stem=Stem(width=64, kernel_size=7, max_pool=True))
+
+
+def _regnetx32() -> NetworkSpec:
+    return NetworkSpec(
         stages=(Stage(depth=4, width=32, group_width=16), Stage(depth=6, width=80, group_width=16)),
         num_classes=10,
         in_channels=1,
         conv_bias=True,
-    ),
-}
-_FAMILIES = {"regnetx": (_REGNETX, None), "regnety": (_REGNETY, 0.25)}
+    )
 
-NETWORKS = (*_NAMED, *(f"{family}_{size}" for family, (rows, _) in _FAMILIES.items() for size in rows))
+
+def _regnetx_small() -> NetworkSpec:
+    """Return a deeper RegNetX of four stages for images of 28x28 or 32x32 (the chapter's first exercise)."""
+    spec = regnet(total_depth=18, initial_width=24, width_slope=12.0, width_multiplier=2.0, group_width=8)
+    return dataclasses.replace(spec, stem=Stem(width=16, stride=1), num_classes=10, in_channels=1)
+
+
+def _resnet56_cifar() -> NetworkSpec:
+    stages = tuple(Stage(depth=9, width=width, stride=1 if width == 16 else 2) for width in (16, 32, 64))
+    return NetworkSpec(block="basic", stages=stages, stem=Stem(width=16, stride=1), num_classes=10)
+
+
+_ZOO: dict[str, Callable[[], NetworkSpec]] = {
+    "regnetx32": _regnetx32,
+    "regnetx_small": _regnetx_small,
+    **{f"regnetx_{size}": partial(_regnet, row) for size, row in _REGNETX.items()},
+    **{f"regnety_{size}": partial(_regnet, row, se_ratio=0.25) for size, row in _REGNETY.items()},
+    **{f"regnetz_{size}": partial(_regnetz, row) for size, row in _REGNETZ.items()},
+    **{name: partial(_resnet, row) for name, row in _RESNETS.items()},
+    "resnet56_cifar": _resnet56_cifar,
+}
+
+NETWORKS = tuple(_ZOO)
 """The names of all networks, in the order of the table."""
 
 
@@ -59,18 +145,6 @@ def network(name: str) -> NetworkSpec:
     >>> network("regnetx32").num_classes
     10
     """
-    if name not in NETWORKS:
+    if name not in _ZOO:
         raise SpecError(f"network {name!r} is not in the zoo{did_you_mean(name, NETWORKS)}")
-    if name in _NAMED:
-        return _NAMED[name]
-    family, size = name.split("_")
-    rows, se_ratio = _FAMILIES[family]
-    depth, initial, slope, multiplier, group = rows[size]
-    return regnet(
-        total_depth=depth,
-        initial_width=initial,
-        width_slope=slope,
-        width_multiplier=multiplier,
-        group_width=group,
-        se_ratio=se_ratio,
-    )
+    return _ZOO[name]()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from netspace.errors import SpaceError
 from netspace.networks.complexity import Complexity, check_resolution, complexity
-from netspace.networks.plan import stage_sides
+from netspace.networks.plan import sides
 from netspace.networks.spec import FloatArray, NetworkSpec, SpecArrays
 from netspace.spaces.budget import Budget, show_band, show_number
 
@@ -95,7 +95,7 @@ def sample(
         raise SpaceError(f"n (={n!r}) must be a whole number of networks, at least 1")
     budget = budget or Budget()
     # Strides are the same in every network of a space, so the first draw tells whether the image suffices.
-    stage_sides(source.draw(0, 1, seed=seed).networks, check_resolution(resolution))
+    sides(source.draw(0, 1, seed=seed).networks, check_resolution(resolution))
     networks: list[NetworkSpec] = []
     drawn: list[Mapping[str, float]] = []
     positions: list[int] = []

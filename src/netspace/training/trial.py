@@ -35,7 +35,7 @@ class Trial:
         """The content digest of all parts."""
         return values.digest(self)
 
-    def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation"]) -> int:
+    def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation", "dropping"]) -> int:
         """Return the seed of one stream of random numbers, in [0, 2^63).
 
         It depends on the network, the seed and the purpose; not on the recipe, so that two recipes see the
