@@ -160,8 +160,8 @@ def sides(spec: NetworkSpec | SpecArrays, resolution: int) -> Sides:
             f"stem.kernel_size (={patch}) of a patchify stem must be at most the resolution (={resolution})"
         )
     steps = [("the stem", 1 if stem.patchify else stem.stride), ("the stem's max-pool", 2 if stem.max_pool else 1)]
-    for position, stage in enumerate(spec.stages):
-        steps.append((f"stages[{position}]", stage.stride))
+    stages: tuple[Stage | StageArrays, ...] = spec.stages
+    steps += [(f"stages[{position}]", stage.stride) for position, stage in enumerate(stages)]
     side = resolution // patch
     seen = []
     for where, stride in steps:
