@@ -68,9 +68,9 @@ def test_initialisation_is_the_published_one_and_comes_from_the_seed():
     module, same, other = build(spec, seed=1), build(spec, seed=1), build(spec, seed=2)
     for name, weight in module.named_parameters():
         assert torch.equal(weight, dict(same.named_parameters())[name])
-    conv = module.stages[0][0].branch[1].conv
+    conv = module.stages[0][0].branch.b.conv
     assert conv.weight.std().item() == pytest.approx((2 / (9 * 256)) ** 0.5, rel=0.02)
-    assert not torch.equal(conv.weight, other.stages[0][0].branch[1].conv.weight)
+    assert not torch.equal(conv.weight, other.stages[0][0].branch.b.conv.weight)
     assert module.head.linear.weight.std().item() == pytest.approx(0.01, rel=0.02)
     for layer in module.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -79,6 +79,24 @@ def test_initialisation_is_the_published_one_and_comes_from_the_seed():
             assert layer.running_mean.eq(0).all()
         if isinstance(layer, nn.BatchNorm2d | nn.Conv2d | nn.Linear):
             assert layer.bias is None or layer.bias.eq(0).all()
+
+
+def test_the_names_of_the_weights_are_a_file_format():
+    spec = NetworkSpec(
+        stages=(Stage(depth=1, width=8, group_width=4),), stem=Stem(width=8, max_pool=True), se_ratio=0.25, head_width=6
+    )
+    weights = [name for name in build(spec).state_dict() if name.endswith("weight")]
+    block = ["a.conv", "a.norm", "b.conv", "b.norm", "se.reduce", "se.expand", "c.conv", "c.norm"]
+    assert weights == [
+        "stem.conv.weight",
+        "stem.norm.weight",
+        *(f"stages.0.0.branch.{name}.weight" for name in block),
+        "stages.0.0.projection.conv.weight",
+        "stages.0.0.projection.norm.weight",
+        "head.convolution.conv.weight",
+        "head.convolution.norm.weight",
+        "head.linear.weight",
+    ]
 
 
 def test_building_leaves_the_global_generator_alone():
@@ -92,7 +110,7 @@ def test_the_stride_is_in_the_3x3_convolution_and_the_shortcut():
     block = ns.build(network("regnetx32")).stages[0][0]
     assert [layer.conv.stride for layer in block.branch] == [(1, 1), (2, 2), (1, 1)]
     assert block.projection.conv.stride == (2, 2)
-    assert block.branch[1].conv.groups == 2
+    assert block.branch.b.conv.groups == 2
     assert ns.build(network("regnetx32")).stages[0][1].projection is None
 
 

@@ -48,11 +48,11 @@ class Block(nn.Module):
 
     def __init__(self, block: BlockPlan, frame: Frame, drop_rate: float) -> None:
         super().__init__()
-        *first, last = block.convolutions
-        self.branch = nn.Sequential(*(ConvNorm(layer, frame) for layer in first))
-        if block.se:
-            self.branch.add_module("se", SE(block.se, frame))
-        self.branch.add_module("last", ConvNorm(last, frame))
+        self.branch = nn.Sequential()
+        for name, layer in zip("abc", block.convolutions, strict=False):
+            if layer is block.convolutions[-1] and block.se:
+                self.branch.add_module("se", SE(block.se, frame))
+            self.branch.add_module(name, ConvNorm(layer, frame))
         self.drop_rate = drop_rate
         self.projection = ConvNorm(block.projection, frame) if block.projection else None
         self.has_shortcut = block.shortcut
@@ -90,7 +90,7 @@ class AnyNet(nn.Module):
         super().__init__()
         self.spec = spec
         planned = plan(spec)
-        self.stem = nn.Sequential(ConvNorm(planned.stem, spec))
+        self.stem = ConvNorm(planned.stem, spec)
         if planned.max_pool:
             self.stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
         blocks = sum(stage.depth for stage in planned.stages)
@@ -149,7 +149,7 @@ def initialise(network: AnyNet, seed: int) -> None:
     if network.spec.zero_init_last:
         for block in network.modules():
             if isinstance(block, Block) and block.has_shortcut:
-                nn.init.zeros_(block.branch.last.norm.weight)  # type: ignore[union-attr, arg-type]
+                nn.init.zeros_(block.branch[-1].norm.weight)  # type: ignore[union-attr, arg-type]
 
 
 def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
