@@ -9,11 +9,12 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
-GROUND = {"errors", "values", "checks"}
+GROUND = {"errors", "values", "checks", "files"}
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},
     "checks": {"errors"},
+    "files": set(),
     "networks": GROUND,
     "spaces": GROUND | {"networks"},
     "stats": {"errors"},

@@ -4,6 +4,7 @@ Declare a space of convolutional networks, sample networks under a budget, train
 spaces by the distribution of their errors. Importing this package loads no framework.
 """
 
+from pathlib import Path
 from typing import Any
 
 from netspace.networks.complexity import Complexity, complexity
@@ -25,8 +26,10 @@ __all__ = [
     "build",
     "compare",
     "complexity",
+    "load",
     "network",
     "regnet",
+    "save",
     "space",
 ]
 
@@ -41,6 +44,26 @@ def build(spec: NetworkSpec, *, backend: str = "torch", seed: int = 0) -> Any:
     from netspace.backends import get_backend
 
     return get_backend(backend).build(spec, seed=seed)
+
+
+def save(network: Any, folder: str | Path, *, backend: str = "torch") -> None:
+    """Write a network to a folder: `network.json` (its spec) and `model.safetensors` (its weights).
+
+    Raises: CheckpointError where the folder cannot be written.
+    """
+    from netspace.backends import get_backend
+
+    get_backend(backend).save(network, Path(folder))
+
+
+def load(folder: str | Path, *, backend: str = "torch") -> Any:
+    """Return the network that `save` wrote, in evaluation mode.
+
+    Raises: CheckpointError, which lists the tensors that are missing, unknown, misshapen or not finite.
+    """
+    from netspace.backends import get_backend
+
+    return get_backend(backend).load(Path(folder))
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@
     ├── InputError (ValueError)            what was asked cannot be done; nothing was written
     │   ├── SpecError                      a network that cannot exist
     │   ├── SpaceError                     a space, a law or a budget that cannot be met
+    │   ├── CheckpointError                saved weights that are missing, damaged or another network's
     │   ├── DataError                      a data set that is missing, empty or damaged
     │   ├── StudyFileError                 a study file with a wrong field
     │   └── StoreError                     a store that cannot be opened, written or continued
@@ -39,6 +40,10 @@ class SpaceError(InputError):
 
 class DataError(InputError):
     """A data set that is missing, empty or damaged."""
+
+
+class CheckpointError(InputError):
+    """Saved weights that are missing, damaged or another network's."""
 
 
 class StudyFileError(InputError):

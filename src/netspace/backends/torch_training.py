@@ -7,12 +7,14 @@ Measured on two cores of an AVX-512 machine: docs/lab-notes.md.
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from netspace.backends.checkpoints import load_network, save_network
 from netspace.backends.torch_model import AnyNet, build
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
@@ -31,6 +33,14 @@ class TorchBackend:
     def build(self, spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
         """Return the network as an `nn.Module`, initialised from `seed`."""
         return build(spec, seed=seed)
+
+    def save(self, network: AnyNet, folder: Path) -> None:
+        """Write `network.json` and `model.safetensors`."""
+        save_network(network, folder)
+
+    def load(self, folder: Path) -> AnyNet:
+        """Return the network of a folder."""
+        return load_network(folder)
 
     def train(
         self, trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspace.errors import StoreError
+from netspace.files import written_aside
 from netspace.report import figures, lines, readings, scatter, tables
 from netspace.report.images import inline_svg, png, svg
 from netspace.report.look import HUES, page_variables, space_look
@@ -132,25 +133,18 @@ def write_report(report: StudyReport, folder: str | Path) -> tuple[Path, ...]:
     written = [page]
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
-        _write_aside(page, render(report).encode())
+        with written_aside(page) as file:
+            file.write(render(report).encode())
         for name, draw in drawn.items():
             figure = draw(report.populations)
             for kind, content in (("png", png(figure)), ("svg", svg(figure))):
                 written.append(folder / "figures" / f"{name}.{kind}")
-                _write_aside(written[-1], content)
+                with written_aside(written[-1]) as file:
+                    file.write(content)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise StoreError(f"the report cannot be written to {folder}: {reason.lower()}") from None
     return tuple(written)
-
-
-def _write_aside(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_bytes(content)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _asset(name: str) -> str:

@@ -5,6 +5,7 @@ threads it returns bit-equal errors on a CPU, in any process. It never reads the
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from netspace.networks.spec import NetworkSpec
@@ -19,6 +20,14 @@ class Backend(Protocol):
 
     def build(self, spec: NetworkSpec, *, seed: int = 0) -> Any:
         """Return the framework's own module, its weights initialised from `seed`."""
+        ...
+
+    def save(self, network: Any, folder: Path) -> None:
+        """Write a network's spec and weights to a folder. Raises: CheckpointError."""
+        ...
+
+    def load(self, folder: Path) -> Any:
+        """Return the network that `save` wrote, in evaluation mode. Raises: CheckpointError."""
         ...
 
     def train(

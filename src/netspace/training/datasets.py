@@ -4,12 +4,9 @@ A source lists its files and reads them, as their owner ships them; it carves no
 each: `fashion_mnist` and `image_folder`.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -78,24 +75,6 @@ def empty_images(count: int, resolution: int, channels: int) -> ByteArray:
             f"resolution (={resolution}): {count} images of that side take {gibibytes:.0f} GiB, more than "
             "the memory holds; choose a smaller one"
         ) from None
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside `path` for writing that takes its place, whole and on disk, when the block ends.
-
-    When the block fails nothing is left behind. The name holds the process id, so that two processes never
-    write into one file.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(aside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def resized(images: ByteArray, resolution: int | None) -> tuple[ByteArray, tuple[str, ...]]:

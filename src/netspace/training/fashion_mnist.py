@@ -16,7 +16,8 @@ from types import MappingProxyType
 import numpy as np
 
 from netspace.errors import DataError
-from netspace.training.datasets import resized, written_aside
+from netspace.files import written_aside
+from netspace.training.datasets import resized
 from netspace.training.splits import ByteArray, SourceImages, Split
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

@@ -16,6 +16,7 @@ import numpy as np
 
 from netspace import values
 from netspace.errors import DataError, did_you_mean
+from netspace.files import written_aside
 from netspace.training.data import (
     PACK_FORMAT,
     SPLITS,
@@ -26,7 +27,6 @@ from netspace.training.data import (
     read_and_split,
     source_key,
 )
-from netspace.training.datasets import written_aside
 from netspace.training.splits import Split
 
 _RECORD = "data.json"

@@ -1,0 +1,98 @@
+"""A saved network comes back bit for bit; a damaged or foreign file is one sentence that names what is wrong."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from safetensors.torch import load_file, save_file
+from tests.strategies import specs
+
+import netspace as ns
+from netspace.errors import CheckpointError
+from netspace.networks.spec import NetworkSpec, Stage
+
+SPEC = NetworkSpec(stages=(Stage(depth=2, width=16, group_width=8),), num_classes=5, in_channels=1)
+
+
+def disturbed(spec):
+    """A network none of whose numbers is what a fresh one has."""
+    network = ns.build(spec, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
+    return network.eval()
+
+
+@settings(max_examples=20, deadline=None)
+@given(spec=specs)
+def test_a_network_comes_back_bit_for_bit(tmp_path_factory, spec):
+    folder = tmp_path_factory.mktemp("saved")
+    network = disturbed(spec)
+    ns.save(network, folder)
+    again = ns.load(folder)
+    assert again.spec == spec
+    assert not again.training
+    image = torch.rand(1, spec.in_channels, 33, 33, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again(image), network(image))
+    assert sorted(path.name for path in folder.iterdir()) == ["model.safetensors", "network.json"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    ns.save(disturbed(SPEC), tmp_path)
+    return tmp_path
+
+
+def change(folder, edit):
+    tensors = load_file(folder / "model.safetensors")
+    edit(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda t: t.pop("stem.conv.weight"), "missing: stem.conv.weight"),
+        (lambda t: t.update(extra=torch.ones(1)), "unknown: extra"),
+        (
+            lambda t: t.update({"head.linear.bias": torch.ones(7)}),
+            r"misshapen: head.linear.bias \(7,\) instead of \(5,\)",
+        ),
+        (lambda t: t["head.linear.bias"].fill_(float("nan")), "not finite: head.linear.bias"),
+        (lambda t: t.update({"head.linear.bias": torch.ones(5).double()}), "torch.float64 instead of torch.float32"),
+        (lambda t: t.clear(), "and 45 more"),
+    ],
+)
+def test_other_tensors_are_listed_by_name(folder, edit, sentence):
+    change(folder, edit)
+    with pytest.raises(CheckpointError, match=sentence):
+        ns.load(folder)
+
+
+def test_damaged_and_missing_files(folder, tmp_path):
+    with pytest.raises(CheckpointError, match=r"network.json: cannot be read"):
+        ns.load(tmp_path / "nowhere")
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    for damaged in (whole[:100], b"", (2**60).to_bytes(8, "little") + whole[8:], pickle.dumps({"a": 1})):
+        weights.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="not a safetensors file"):
+            ns.load(folder)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        ns.load(folder)
+    (folder / "network.json").write_text(json.dumps(SPEC.to_dict() | {"stages": []}))
+    with pytest.raises(CheckpointError, match="must hold at least one stage"):
+        ns.load(folder)
+    (folder / "network.json").write_text("{")
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        ns.load(folder)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="cannot be written"):
+        ns.save(ns.build(SPEC), tmp_path / "file" / "x")
