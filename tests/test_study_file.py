@@ -89,6 +89,16 @@ def test_ranges_narrow_every_space_that_has_them_and_a_space_has_the_last_word()
     assert (first.num_stages, first.stem, first.num_classes) == (3, Stem(stride=1), 10)
 
 
+def test_an_identity_leaves_out_defaults_so_that_new_fields_change_no_old_study():
+    assert parse_study(BASE).identity() == {
+        "name": "x",
+        "networks": 4,
+        "data": {"name": "digits"},
+        "budget": {"flops": "1M..2M"},
+        "spaces": [{"space": "anynetx_a", "name": "anynetx_a"}],
+    }
+
+
 def test_only_what_decides_results_is_the_studys_identity():
     spec = parse_study(BASE)
     for same in ("workers = 7\n", "output = 'elsewhere'\n"):

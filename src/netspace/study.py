@@ -31,6 +31,7 @@ from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 STORE_NAME = "study.db"
+FINGERPRINT = "data_fingerprint"
 ATTEMPTS = 2
 """How often a trial is begun whose worker process dies, before it is recorded as failed."""
 
@@ -155,9 +156,9 @@ class Study:
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
-        identity = {**self.spec.identity(), "data_fingerprint": drawn.data.fingerprint}
+        identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
         facts = self._facts(drawn.data)
-        with Store.create(self.store_path, study=identity, text=self.text, facts=facts) as store:
+        with Store.create(self.store_path, study=identity, text=self.text, facts=facts, expand=_with_defaults) as store:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
@@ -330,6 +331,12 @@ def train_here(pack_folder: str, backend: str) -> Work:
         return trainer.train(trial, data, on_epoch=report), versions
 
     return work
+
+
+def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return a study's identity with the defaults that it left out, so that a difference names both values."""
+    spec = values.from_dict(StudySpec, {key: value for key, value in identity.items() if key != FINGERPRINT})
+    return {**spec.identity(without_defaults=False), FINGERPRINT: identity.get(FINGERPRINT)}
 
 
 def _population(name: str, taken: Sample) -> Population:

@@ -114,12 +114,13 @@ class StudySpec:
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
         self.design_spaces(num_classes=2, in_channels=1)
 
-    def identity(self) -> dict[str, Any]:
-        """Return all that decides the results, as plain data."""
-        plain: dict[str, Any] = values.to_dict(self)
-        for key in ("comparison", "workers", "output"):
-            del plain[key]
-        return plain
+    def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
+        """Return all that decides the results, as plain data.
+
+        Defaults are left out, so that a field which a later release adds changes no study of today.
+        """
+        plain: dict[str, Any] = values.to_dict(self, without_defaults=without_defaults)
+        return {key: value for key, value in plain.items() if key not in ("comparison", "workers", "output")}
 
     def design_spaces(self, *, num_classes: int, in_channels: int) -> dict[str, DesignSpace]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""

@@ -9,7 +9,7 @@ the versions that Python 3.11 often carries.
 import datetime
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,12 +46,19 @@ class Store:
 
     @classmethod
     def create(
-        cls, path: Path, *, study: Mapping[str, Any], text: str, facts: Mapping[str, Any] | None = None
+        cls,
+        path: Path,
+        *,
+        study: Mapping[str, Any],
+        text: str,
+        facts: Mapping[str, Any] | None = None,
+        expand: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     ) -> "Store":
         """Open the store of a study for writing, making it where there is none.
 
         `study` is all that decides its results, as plain data. `text` is the study file as it was last run, and
-        `facts` are what a report says of it besides.
+        `facts` are what a report says of it besides. `expand` fills in what a study leaves out, for the sentence
+        that tells two studies apart.
         Raises: StoreError where the folder is read-only, the file is no store, it belongs to another study
         (the first difference is named), or another process writes it.
         """
@@ -60,7 +67,7 @@ class Store:
             store = cls(path, _engine(path, writable=True), lock)
             if path.exists() and path.stat().st_size:
                 store._check_schema()
-                _refuse_other_study(path, store.study, study)
+                _refuse_other_study(path, store.study, study, expand)
             else:
                 with store._begin() as connection:
                     SCHEMA.create_all(connection)
@@ -307,11 +314,17 @@ def _result(row: Any) -> TrialResult | None:
     )
 
 
-def _refuse_other_study(path: Path, stored: Any, asked: Mapping[str, Any]) -> None:
-    difference = values.first_difference(stored, json.loads(json.dumps(asked)))
-    if difference is not None:
-        field, before, now = difference
-        raise StoreError(
-            f"store {str(path)!r} was written by another study: {field} was {before}, is {now}; "
-            "give this study another output folder, or undo the change"
-        )
+def _refuse_other_study(
+    path: Path,
+    stored: dict[str, Any],
+    asked: Mapping[str, Any],
+    expand: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    plain = json.loads(json.dumps(asked))
+    if stored == plain:
+        return
+    field, before, now = values.first_difference(expand(stored), expand(plain)) or ("the study", "another", "this")
+    raise StoreError(
+        f"store {str(path)!r} was written by another study: {field} was {before}, is {now}; "
+        "give this study another output folder, or undo the change"
+    )
