@@ -127,6 +127,14 @@ def test_every_network_gives_finite_logits_and_features_of_its_plan(spec):
     assert torch.equal(module.head(features[-1]), logits)
 
 
+def test_a_spec_says_the_strides_and_widths_of_its_features():
+    for name in ("regnetx_200mf", "resnet50", "regnetx32"):
+        spec = network(name)
+        features = ns.build(spec).eval().features(torch.zeros(1, spec.in_channels, 64, 64))
+        assert tuple(f.shape[1] for f in features) == spec.feature_widths
+        assert tuple(64 // f.shape[2] for f in features) == spec.feature_strides
+
+
 def test_a_block_that_begins_at_zero_is_its_shortcut():
     stages = (Stage(depth=2, width=8, group_width=8, stride=1),)
     spec = NetworkSpec(stages=stages, stem=Stem(width=8), zero_init_last=True, in_channels=1)

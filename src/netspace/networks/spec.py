@@ -5,6 +5,8 @@ A spec is a frozen value: stem, stages, head. It is checked when made, so a spec
 """
 
 import dataclasses
+import itertools
+import operator
 from dataclasses import dataclass
 from typing import Any
 
@@ -211,6 +213,17 @@ class NetworkSpec(Frame):
     def digest(self) -> str:
         """The content digest: equal for equal networks, on every machine."""
         return values.digest(self)
+
+    @property
+    def feature_widths(self) -> tuple[int, ...]:
+        """The channels of each stage's output, as `features` of a built network returns them."""
+        return tuple(stage.width for stage in self.stages)
+
+    @property
+    def feature_strides(self) -> tuple[int, ...]:
+        """By how much the sides of each stage's output are smaller than the image's."""
+        stem = self.stem.stride * (2 if self.stem.max_pool else 1)
+        return tuple(itertools.accumulate((stage.stride for stage in self.stages), operator.mul, initial=stem))[1:]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain data for JSON or TOML."""
