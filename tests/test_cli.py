@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.tiny import STUDY
 
 ROOT = Path(__file__).parent.parent

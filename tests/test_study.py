@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from tests.tiny import STUDY
 
 from netspace.backends.torch_training import TorchBackend
 from netspace.errors import StoreError, StudyFileError
@@ -17,6 +16,7 @@ from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
 from netspace.execution.processes import ProcessExecutor
 from netspace.storage.store import Store
 from netspace.study import Study
+from tests.tiny import STUDY
 
 
 @pytest.fixture

@@ -7,23 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from safetensors.torch import load_file, save_file
-from tests.strategies import specs
 
 import netspace as ns
 from netspace.errors import CheckpointError
 from netspace.networks.spec import NetworkSpec, Stage
+from tests.backends.disturbed import disturbed
+from tests.strategies import specs
 
 SPEC = NetworkSpec(stages=(Stage(depth=2, width=16, group_width=8),), num_classes=5, in_channels=1)
-
-
-def disturbed(spec):
-    """A network none of whose numbers is what a fresh one has."""
-    network = ns.build(spec, seed=1)
-    generator = torch.Generator().manual_seed(2)
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
-    return network.eval()
 
 
 @settings(max_examples=20, deadline=None)

@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.strategies import specs
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,6 +13,7 @@ from netspace.networks.complexity import complexity
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
+from tests.strategies import specs
 
 
 def biases_and_outputs(spec: NetworkSpec, resolution: int) -> tuple[int, int, torch.Size]:

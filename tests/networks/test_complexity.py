@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import specs
 
 from netspace.networks.complexity import MEASURES, complexity, parts
 from netspace.networks.plan import out_side, plan, sides
 from netspace.spaces.catalog import SPACES, space
+from tests.strategies import specs
 
 
 @given(specs, st.integers(20, 70))

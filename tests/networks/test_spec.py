@@ -5,13 +5,13 @@ import json
 
 import pytest
 from hypothesis import given
-from tests.strategies import specs
 
 from netspace.errors import SpecError
 from netspace.networks.complexity import complexity
 from netspace.networks.regnet import regnet
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
+from tests.strategies import specs
 
 STAGE = {"depth": 1, "width": 8, "group_width": 8}
 

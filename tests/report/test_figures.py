@@ -12,7 +12,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
 
 from netspace.report import (
     complexity_figure,
@@ -26,6 +25,7 @@ from netspace.report.images import png, svg
 from netspace.report.look import space_look
 from netspace.stats import EDF
 from netspace.storage.population import Population
+from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
 
 FIGURES = [edf_figure, complexity_figure, parameter_figure, staircase_figure, learning_curve_figure]
 

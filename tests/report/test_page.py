@@ -13,12 +13,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.report.conftest import population
 
 from netspace.errors import StoreError
 from netspace.report import StudyReport, render, write_report
 from netspace.stats import VerdictKind, compare
 from netspace.storage.population import Population
+from tests.report.conftest import population
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
