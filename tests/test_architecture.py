@@ -10,6 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
 GROUND = {"errors", "values", "checks", "files"}
+FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "report")
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},
@@ -23,10 +24,22 @@ MAY_IMPORT = {
     "execution": {"errors"},
     "storage": GROUND | {"networks", "training"},
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training"},
-    "study_file": GROUND | {"networks", "spaces", "training"},
+    "study_file": GROUND | {"networks", "spaces", "stats", "training"},
+    "running": {"errors", "backends", "execution", "storage", "training"},
     "study": GROUND
-    | {"networks", "spaces", "stats", "training", "backends", "execution", "storage", "report", "study_file"},
-    "terminal": GROUND | {"networks", "spaces", "stats", "storage", "study"},
+    | {
+        "networks",
+        "spaces",
+        "stats",
+        "training",
+        "backends",
+        "execution",
+        "storage",
+        "report",
+        "running",
+        "study_file",
+    },
+    "terminal": GROUND | {"networks", "running", "spaces", "stats", "storage"},
     "cli": GROUND | {"__version__", "execution", "networks", "spaces", "study", "terminal"},
     "__main__": {"cli"},
     "__init__": {"networks", "spaces", "stats", "study", "backends"},

@@ -111,6 +111,10 @@ def test_status_compare_and_report_read_the_store(run):
         (('"digits"', '"fashion_mnist"'), "--download"),
         (("[data]", 'backend = "jaxx"\n[data]'), "backend 'jaxx' does not exist"),
         (("networks = 3", "networks = 3\noutput = 'tiny.toml/x'"), "cannot be written"),
+        (("networks = 3", 'networks = 3\noutput = "\\u0000"'), "cannot be written"),
+        (("width = 8", "width = 9223372036854775807"), "stem.width (=9223372036854775807) must be"),
+        (("epochs = 2", "epochs = 2\nshift = 8"), "recipe.shift (=8) must be below the resolution (=8)"),
+        (("epochs = 2", "epochs = 2\nlearning_rate = inf"), "recipe.learning_rate (=inf): input should be a valid"),
     ],
     ids=lambda change: change if isinstance(change, str) else change[1],
 )
@@ -174,6 +178,11 @@ def test_a_store_of_another_study_is_refused(run):
         (("sample", "anynetx_a", "--flops", "lots"), "not a band"),
         (("status", "nowhere"), "does not exist"),
         (("status", "nowhere.db"), "does not exist"),
+        (("nope",), "nope"),
+        (("sample", "anynetx_a", "-n", "x"), "'x' is not a valid int"),
+        (("sample", "anynetx_a", "-n", "10000000"), "n (=10,000,000) must be at most 2,000,000"),
+        (("sample", "anynetx_a", "--resolution", "100000000"), "resolution (=100000000) must be"),
+        (("report", "nowhere"), "does not exist"),
     ],
     ids=str,
 )
@@ -183,11 +192,17 @@ def test_wrong_words_are_one_sentence_and_exit_2(tmp_path, words, sentence):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_debug_shows_the_traceback(tmp_path):
-    done = netspace("--debug", "show", "nothing", cwd=tmp_path)
-    assert done.returncode == 1
+@pytest.mark.parametrize("words", [("--debug", "show", "nothing"), ("show", "nothing", "--debug")], ids=str)
+def test_debug_shows_the_traceback(tmp_path, words):
+    done = netspace(*words, cwd=tmp_path)
+    assert done.returncode == 2
     assert "Traceback" in done.stderr
-    assert "SpecError" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("netspace: network 'nothing'")
+
+
+def test_letters_that_the_terminal_lacks_are_no_failure(run):
+    folder, _ = run
+    netspace("compare", "runs/tiny", cwd=folder, check=0, PYTHONIOENCODING="ascii")
 
 
 @pytest.mark.parametrize("command", ["", "zoo", "show", "spaces", "sample", "run", "status", "compare", "report"])
@@ -198,9 +213,10 @@ def test_every_command_has_help_with_an_example(tmp_path, command):
 
 
 def test_closed_standard_output_is_no_traceback(tmp_path):
-    pipeline = f"{sys.executable} -m netspace zoo --json | head -c 1"
-    done = subprocess.run(pipeline, shell=True, capture_output=True, text=True, cwd=tmp_path)
-    assert "Traceback" not in done.stderr
+    # More than a pipe holds, so that the writer meets the closed end.
+    pipeline = f"{sys.executable} -m netspace sample anynetx_a -n 2000 --json; echo $? >&2"
+    done = subprocess.run(f"({pipeline}) | head -c 1", shell=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr.strip() == "1"
 
 
 def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):

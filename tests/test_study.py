@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from netspace.backends.torch_training import TorchBackend
-from netspace.errors import StoreError, StudyFileError
+from netspace.errors import ExecutionError, StoreError, StudyFileError
 from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
 from netspace.execution.processes import ProcessExecutor
 from netspace.storage.store import Store
@@ -83,17 +83,18 @@ def test_a_stopped_run_continues_to_the_same_end(make):
 
 
 class Faulty:
-    """An executor whose worker dies `times` times on every task, then does it."""
+    """An executor whose worker dies `times` times on every task that `dies` chooses, then does it."""
 
-    def __init__(self, times):
+    def __init__(self, times, dies=lambda task: True):
         self.times = times
+        self.dies = dies
         self.deaths = {}
 
     def run(self, setup, tasks, *, should_stop):
         work = setup()
         for task in tasks:
             self.deaths[task.key] = self.deaths.get(task.key, 0) + 1
-            if self.deaths[task.key] <= self.times:
+            if self.dies(task) and self.deaths[task.key] <= self.times:
                 yield Crashed(key=task.key, reason="the worker process was ended by SIGKILL")
                 continue
             said = []
@@ -114,12 +115,35 @@ def test_a_trial_whose_worker_dies_once_is_begun_again(make):
 
 def test_a_trial_whose_worker_always_dies_stays_in_the_distribution(make):
     study = make()
-    assert study.run(executor=Faulty(9)).failures == 6
-    for population in study.populations():
-        assert population.count("failed") == 3
-        assert population.errors.tolist() == [float("inf")] * 3
-        assert "SIGKILL" in population.results[0].reason
+    poison = study.draw().trials["anynetx_a"][1].id
+    assert study.run(executor=Faulty(9, dies=lambda task: task.key == poison)).failures == 1
+    population = study.populations()[0]
+    assert population.errors[1] == float("inf")
+    assert "SIGKILL" in population.results[1].reason
     assert study.run(executor=Faulty(0)).trained == 0
+
+
+def test_workers_that_all_die_are_the_machine_and_no_result(make):
+    study, plain = make("machine"), make("plain")
+    with pytest.raises(ExecutionError, match=r"no network finishes .*SIGKILL"):
+        study.run(executor=Faulty(9))
+    assert all(not population.trained for population in study.populations())
+    study.run(executor=InlineExecutor())
+    plain.run(executor=InlineExecutor())
+    assert numbers(study) == numbers(plain)
+
+
+def test_a_larger_study_trains_only_what_is_new(make):
+    study = make()
+    study.run(executor=InlineExecutor())
+    before = numbers(study)
+    (study.folder.parent / "out.toml").write_text(STUDY.replace("networks = 3", "networks = 4"))
+    larger = Study.open(study.folder.parent / "out.toml", output=study.folder)
+    progress = larger.run(executor=InlineExecutor())
+    assert (progress.total, progress.stored, progress.trained) == (8, 6, 2)
+    assert [row for row in numbers(larger) if row[1] < 3] == before
+    with pytest.raises(StoreError, match=r"networks \(=3\) must be at least 4"):
+        study.run(executor=InlineExecutor())
 
 
 def test_every_network_that_diverges_is_counted(make):

@@ -40,9 +40,17 @@ space = "anynetx_a"
             "spaces[1].ranges.total_dept: regnetx has no such parameter; did you mean 'total_depth'?",
         ),
         ("[stem]\nstride = 3", "stem.stride (=3) must be one of 1, 2"),
-        ("[comparison]\nmargin = 2", "comparison.margin (=2.0) must be above 0 and at most 1"),
+        ("[comparison]\nmargin = 2", "comparison.margin (=2.0) must lie between 0 and 1"),
         ("[execution]\nx = 1", "execution: unknown key"),
         ("x =", "not valid TOML"),
+        ("[comparison]\nmargin = 1.0", "comparison.margin (=1.0) must lie between 0 and 1"),
+        ("[comparison]\nlevel = 0.5", "comparison.level (=0.5)"),
+        ("[recipe]\nEpochs = 2", "recipe.Epochs: unknown key; did you mean 'epochs'?"),
+        ("[recipe]\nint = 0", "recipe.int: unknown key"),
+        (
+            "[recipe]\nepochs = 1979-05-27",
+            "recipe.epochs (=datetime.date(1979, 5, 27)): input should be a valid integer",
+        ),
     ],
 )
 def test_a_wrong_addition(addition, sentence):
@@ -61,6 +69,8 @@ def test_a_wrong_addition(addition, sentence):
         ("networks = 4", "networks = 0", "networks (=0) must be a whole number of at least 1"),
         ("networks = 4", "networks = 4\nworkers = 0", "workers (=0) must be"),
         ("networks = 4", "", "networks: missing"),
+        ("networks = 4", "networks = 4\nSead = 0", "Sead: unknown key; did you mean 'seed'?"),
+        ('"1M..2M"', "5", "budget.flops (=5): input should be a valid string or input should be a valid array"),
         ('"x"', '" "', "name (='') must say"),
         ('space = "anynetx_a"', "", "spaces[0].space: missing"),
     ],
@@ -91,8 +101,6 @@ def test_ranges_narrow_every_space_that_has_them_and_a_space_has_the_last_word()
 
 def test_an_identity_leaves_out_defaults_so_that_new_fields_change_no_old_study():
     assert parse_study(BASE).identity() == {
-        "name": "x",
-        "networks": 4,
         "data": {"name": "digits"},
         "budget": {"flops": "1M..2M"},
         "spaces": [{"space": "anynetx_a", "name": "anynetx_a"}],

@@ -10,9 +10,12 @@ from typing import Any
 
 from netspace.errors import InputError, did_you_mean
 
+LARGEST = 2**24
+"""More than any width, depth or number of classes that a network has, and small enough to multiply."""
 
-def whole(value: Any, field: str, error: type[InputError], *, minimum: int = 1) -> None:
-    """Check that a field is an integer of at least `minimum`, and store it as a Python int."""
+
+def whole(value: Any, field: str, error: type[InputError], *, minimum: int = 1, maximum: int = LARGEST) -> None:
+    """Check that a field is an integer from `minimum` to `maximum`, and store it as a Python int."""
     given = getattr(value, field)
     try:
         number = operator.index(given)
@@ -20,6 +23,8 @@ def whole(value: Any, field: str, error: type[InputError], *, minimum: int = 1) 
         raise error(f"{field} (={given!r}) must be a whole number") from None
     if isinstance(given, bool) or number < minimum:
         raise error(f"{field} (={given!r}) must be a whole number of at least {minimum}")
+    if number > maximum:
+        raise error(f"{field} (={given!r}) must be a whole number of at most {maximum}")
     object.__setattr__(value, field, number)
 
 
@@ -38,8 +43,10 @@ def number(
         stored = float(given)
     except (TypeError, ValueError):
         raise error(f"{field} (={given!r}) must be a number") from None
+    if not math.isfinite(stored):
+        raise error(f"{field} (={given!r}) must be a finite number")
     low = stored > minimum if above else stored >= minimum
-    if isinstance(given, bool) or not math.isfinite(stored) or not low or stored > maximum:
+    if isinstance(given, bool) or not low or stored > maximum:
         bounds = f"{'above' if above else 'at least'} {minimum:g}"
         if math.isfinite(maximum):
             bounds += f" and at most {maximum:g}"

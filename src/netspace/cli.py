@@ -1,10 +1,12 @@
 """The command line: parse, call, print. Exit codes: 0 done, 1 failed or stopped, 2 wrong usage."""
 
 import dataclasses
+import io
 import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from netspace import __version__, terminal, values
-from netspace.errors import InputError, NetspaceError, SpecError
+from netspace.errors import ExecutionError, InputError, NetspaceError, SpecError
 from netspace.networks.complexity import complexity, parts
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import NETWORKS, network
@@ -32,6 +34,9 @@ app = typer.Typer(
     help="Design network design spaces: sample networks, train them cheaply, compare spaces by their errors.",
 )
 
+# The family of wrong words on a command line, which typer exports only by its members.
+UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[Path, typer.Argument(help="A study's output folder or its study.db.", metavar="STORE")]
 Resolution = Annotated[int, typer.Option(help="Side of the images [pixels].")]
@@ -40,17 +45,35 @@ Resolution = Annotated[int, typer.Option(help="Side of the images [pixels].")]
 def main() -> None:
     """Run the command line; every error of ours is one sentence on standard error."""
     debug = "--debug" in sys.argv
+    arguments = [word for word in sys.argv[1:] if word != "--debug"] or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a letter that the terminal lacks is no reason to fail
     try:
-        app(prog_name="netspace")
-    except NetspaceError as problem:
+        code = app(arguments, prog_name="netspace", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (NetspaceError, UsageError, KeyboardInterrupt, typer.Abort, OSError) as problem:
         if debug:
-            raise
-        print(f"netspace: {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
+            traceback.print_exc()
+        code = _tell(problem)
+    sys.exit(code)
+
+
+def _tell(problem: BaseException) -> int:
+    """Say in one sentence why a command ended; return its exit code."""
+    if isinstance(problem, NetspaceError):
+        sentence, code = str(problem), problem.exit_code
+    elif isinstance(problem, UsageError):
+        sentence, code = problem.format_message(), 2
+    elif isinstance(problem, OSError):
+        sentence, code = f"{problem.strerror or problem}", 1
+        # Whoever read our output has gone, or its disk is full; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    else:
+        sentence, code = "interrupted", 1
+    if not isinstance(problem, BrokenPipeError):
+        print(f"netspace: {sentence}", file=sys.stderr)
+    return code
 
 
 @app.callback()
@@ -160,6 +183,8 @@ def run(
         raise typer.Exit(1)
     _print_comparison(study)
     terminal.print_paths(study.report())
+    if progress.best_error is None:
+        raise ExecutionError("no network finished: every one diverged or failed; the page names the reasons")
 
 
 @app.command(epilog="Example: netspace status runs/digits")
@@ -214,18 +239,28 @@ def _read_spec(path: Path) -> NetworkSpec:
 
 @contextmanager
 def _stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts as usual."""
-    wished: list[int] = []
+    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts as usual.
+
+    Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts.
+    """
+    asked = False
+    wished = False
 
     def wish(number: int, frame: Any) -> None:
-        if wished:
+        nonlocal wished
+        if wished or not asked:
             raise KeyboardInterrupt
-        wished.append(number)
+        wished = True
         print("netspace: stopping; what is finished is stored", file=sys.stderr)
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked = True
+        return wished
 
     before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(wished)
+        yield should_stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,7 +1,6 @@
 """A study as its TOML file says it, checked at the border into values; unknown keys are refused by path.
 
-Everything in `StudySpec` but `workers`, `output` and `comparison` decides results, and so makes the study's
-identity.
+All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so make the study's identity.
 """
 
 import tomllib
@@ -10,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from netspace import values
-from netspace.checks import number, whole
+from netspace.checks import whole
 from netspace.errors import InputError, SpaceError, StudyFileError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
 from netspace.spaces.budget import Budget, parse_band
 from netspace.spaces.catalog import space
 from netspace.spaces.space import DesignSpace
+from netspace.stats import Criteria
 from netspace.training.data import DataChoice
 from netspace.training.recipe import TrainingRecipe
 
+NOT_IDENTITY = ("name", "networks", "comparison", "workers", "output")
 Ranges = dict[str, float | tuple[float, ...]]
 
 
@@ -68,9 +69,7 @@ class ComparisonChoice:
     level: float = 0.95
 
     def __post_init__(self) -> None:
-        number(self, "margin", InputError, above=True, maximum=1.0)
-        number(self, "median_margin", InputError, above=True, maximum=1.0)
-        number(self, "level", InputError, minimum=0.5, maximum=0.9999)
+        Criteria(margin=self.margin, median_margin=self.median_margin, level=self.level)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ class StudySpec:
     def __post_init__(self) -> None:
         whole(self, "networks", InputError)
         whole(self, "num_stages", InputError)
-        whole(self, "seed", InputError, minimum=0)
+        whole(self, "seed", InputError, minimum=0, maximum=2**63 - 1)
         if not self.name.strip():
             raise InputError("name (='') must say what the study is called")
         if not self.spaces:
@@ -115,12 +114,13 @@ class StudySpec:
         self.design_spaces(num_classes=2, in_channels=1)
 
     def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
-        """Return all that decides the results, as plain data.
+        """Return all that decides the result of each network, as plain data.
 
-        Defaults are left out, so that a field which a later release adds changes no study of today.
+        Defaults are left out, so that a field which a later release adds changes no study of today. `networks` is
+        not part of it, because a larger sample only appends.
         """
         plain: dict[str, Any] = values.to_dict(self, without_defaults=without_defaults)
-        return {key: value for key, value in plain.items() if key not in ("comparison", "workers", "output")}
+        return {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
 
     def design_spaces(self, *, num_classes: int, in_channels: int) -> dict[str, DesignSpace]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""

@@ -21,9 +21,12 @@ from netspace.spaces.sample import Sample
 from netspace.spaces.space import DesignSpace
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.running import StudyProgress
     from netspace.stats import Verdict
     from netspace.storage.population import Population
-    from netspace.study import StudyProgress
+
+WIDTH = 200
+"""The least width of a table [letters]; nothing in it is cropped."""
 
 LINE_SECONDS = 10.0
 """How often a run says how far it is where there is no terminal."""
@@ -88,7 +91,7 @@ def print_sample(taken: Sample) -> None:
 
 def print_status(name: str, populations: Sequence["Population"]) -> None:
     """Print what a store holds, a line per space."""
-    fields = ("draws", "in budget", "networks", "trained", "diverged", "failed", "waiting", "best error")
+    fields = ("draws", "in budget", "networks", "finished", "diverged", "failed", "waiting", "best error")
     table = _table("space", right=fields)
     for population in populations:
         row = counts(population)
@@ -124,13 +127,12 @@ def print_comparison(populations: Sequence["Population"], verdicts: Sequence["Ve
             table.add_row(population.name, "0")
             continue
         edf = EDF(errors=errors)
-        finite = errors[np.isfinite(errors)]
         table.add_row(
             population.name,
             str(len(errors)),
             str(edf.num_failed),
             *(percent(value) for value in (edf.minimum, edf.quantile(0.1), edf.median)),
-            percent(float(finite.mean()) if len(finite) else None),
+            percent(edf.finite_mean if edf.num_failed < edf.n else None),
         )
     _print(table, "validation error at the last epoch")
     for verdict in verdicts:
@@ -253,8 +255,7 @@ def _console() -> Console:
 
 def _print(table: Table, title: str) -> None:
     console = _console()
-    if not console.is_terminal:
-        console.width = 200  # a file has no edge to wrap at
+    console.width = max(console.width, WIDTH)  # a long line wraps in the terminal; a cropped one would lose numbers
     console.print(Text(title, style="italic"), soft_wrap=True)
     console.print(table)
 

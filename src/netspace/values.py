@@ -61,10 +61,7 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
     """
     from pydantic import ValidationError
 
-    try:
-        text = json.dumps(data)
-    except TypeError as problem:
-        raise error(f"{where or cls.__name__}: {problem}") from None
+    text = json.dumps(data, default=str)  # TOML's dates become text, and are refused where they stand
     try:
         kind: Any = cls
         value: T = _adapter(kind).validate_json(text, strict=True)
@@ -72,7 +69,7 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
         details = problem.errors(include_url=False)
         # An unknown key explains a missing one, so it is told first.
         details.sort(key=lambda detail: detail["type"] != "unexpected_keyword_argument")
-        raise error(_sentence(cls, data, details[0], where)) from None
+        raise error(_sentence(cls, data, details, where)) from None
     return value
 
 
@@ -127,8 +124,9 @@ def _is_default(field: "dataclasses.Field[Any]", item: Any) -> bool:
     return False
 
 
-def _sentence(cls: type[Any], data: Any, detail: "ErrorDetails", where: str) -> str:
-    steps = [step for step in detail["loc"] if isinstance(step, int) or not _is_tag(step, data)]
+def _sentence(cls: type[Any], data: Any, details: "list[ErrorDetails]", where: str) -> str:
+    detail = details[0]
+    steps = _keys(detail, data)
     path = where
     for step in steps:
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
@@ -142,13 +140,26 @@ def _sentence(cls: type[Any], data: Any, detail: "ErrorDetails", where: str) -> 
         text = str(detail.get("ctx", {}).get("error", detail["msg"]))
         # A sentence about a field continues the path to its value: `stem` and `stride (=3) ...`.
         return path + ("." if _ABOUT_A_FIELD.match(text) else ": ") + text if path else text
-    message = detail["msg"][0].lower() + detail["msg"][1:]
-    return f"{path or cls.__name__} (={detail['input']!r}): {message}"
+    # Where one of several types is allowed, each says why it is not this one.
+    same = [other["msg"] for other in details if _keys(other, data)[: len(steps)] == steps]
+    messages = list(dict.fromkeys(message[0].lower() + message[1:] for message in same))
+    value: Any = data
+    for step in steps:
+        value = value[step]
+    return f"{path or cls.__name__} (={value!r}): {' or '.join(messages)}"
 
 
-def _is_tag(step: str, data: Any) -> bool:
-    """Whether a step of pydantic's path names a type of a union rather than a key."""
-    return "[" in step or (step[:1].isupper() and step.isidentifier()) or step in {"int", "float", "str"}
+def _keys(detail: "ErrorDetails", data: Any) -> list[int | str]:
+    """Return the keys of `data` on the way to an error; pydantic's path also names the types of unions."""
+    keys: list[int | str] = []
+    here: Any = data
+    for step in detail["loc"]:
+        if (isinstance(here, dict) and step in here) or (isinstance(here, list) and step in range(len(here))):
+            here = here[step]  # type: ignore[index]
+        elif detail["type"] != "missing" or step is not detail["loc"][-1]:
+            continue
+        keys.append(step)
+    return keys
 
 
 def _fields_at(cls: Any, location: tuple[int | str, ...]) -> list[str]:

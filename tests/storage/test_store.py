@@ -8,7 +8,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from netspace.errors import StoreError
+from netspace.errors import ExecutionError, StoreError
 from netspace.spaces.catalog import space
 from netspace.storage.population import Population
 from netspace.storage.store import Store
@@ -126,7 +126,7 @@ def test_one_process_writes_and_others_read(store, path):
         Store.create(path, study=STUDY, text="")
     with Store.open(path) as reader:
         assert len(reader.populations()[0]) == 4
-        with pytest.raises(sa.exc.OperationalError, match="readonly"):
+        with pytest.raises(ExecutionError, match="readonly"):
             reader.record(finished("A0"))
 
 
@@ -164,6 +164,36 @@ def test_a_newer_store_is_refused(store, path):
         connection.execute(sa.text("update facts set value = '99' where name = 'schema'"))
     with pytest.raises(StoreError, match="schema 99, made by a newer netspace"):
         Store.open(path)
+
+
+def test_a_larger_sample_appends_and_a_smaller_one_is_refused(store):
+    fill(store, "A", n=3)
+    store.record(finished("A0"))
+    fill(store, "A", n=5)
+    (population,) = store.populations()
+    assert population.networks == make_population("A", 5).networks
+    assert population.num_draws == make_population("A", 5).num_draws
+    assert population.errors.tolist() == [0.25]
+    with pytest.raises(StoreError, match=r"networks \(=4\) must be at least 5"):
+        fill(store, "A", n=4)
+
+
+def test_a_store_damaged_inside_is_one_sentence(store, path):
+    fill(store, *(f"space {i}" for i in range(40)))
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[4 * 4096 :] = os.urandom(len(content) - 4 * 4096)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="damaged"), Store.open(path) as damaged:
+        damaged.populations()
+
+
+def test_a_refused_file_gets_no_lock(tmp_path):
+    path = tmp_path / "study.db"
+    path.write_text("notes")
+    with pytest.raises(StoreError):
+        Store.create(path, study=STUDY, text="")
+    assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
 
 
 def test_sqlite_keeps_its_rollback_journal_and_full_synchronisation(store):

@@ -100,7 +100,7 @@ class TestDataChoice:
             ),
             (
                 {"name": "digits", "training_share": float("nan")},
-                "training_share (=nan) must be above 0 and at most 1",
+                "training_share (=nan) must be a finite number",
             ),
             (
                 {"name": "digits", "grayscale": True},

@@ -18,9 +18,8 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_end_with_driver, args=(os.getppid(),), daemon=True).start()
     connection = Connection(descriptor)
     try:
-        setup = connection.recv()
         try:
-            work = setup()
+            work = connection.recv()()
         except Exception as problem:
             connection.send(("unusable", failure("", problem).reason))
             return

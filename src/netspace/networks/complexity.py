@@ -5,9 +5,12 @@
 layer. Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.3 and its released code.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from netspace.errors import SpecError
 from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, Sides, plan, sides
@@ -36,6 +39,9 @@ class Complexity:
         return Complexity(flops=self.flops * count, params=self.params * count, activations=self.activations * count)
 
 
+LARGEST_SIDE = 2**15
+"""The largest side of an image [pixels]."""
+
 MEASURES = ("flops", "params", "activations")
 """The names of the three measures, in the order in which tables show them."""
 
@@ -63,6 +69,8 @@ def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complex
     >>> complexity(network("regnetx_200mf"))
     Complexity(flops=199040872, params=2684792, activations=2164056)
     """
+    if isinstance(spec, SpecArrays):
+        _refuse_overflow(spec, resolution)
     total = Complexity(flops=0, params=0, activations=0)
     for _, cost in _costs(plan(spec), sides(spec, check_resolution(resolution))):
         total += cost
@@ -92,9 +100,25 @@ def parts(spec: NetworkSpec, resolution: int = 224) -> tuple[Part, ...]:
 
 def check_resolution(resolution: int) -> int:
     """Return a resolution [pixels] that an image can have. Raises: SpecError."""
-    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 1:
-        raise SpecError(f"resolution (={resolution!r}) must be a whole number of pixels, at least 1")
+    if not isinstance(resolution, int) or isinstance(resolution, bool) or not 1 <= resolution <= LARGEST_SIDE:
+        raise SpecError(f"resolution (={resolution!r}) must be a whole number of pixels from 1 to {LARGEST_SIDE}")
     return resolution
+
+
+def _refuse_overflow(spec: SpecArrays, resolution: int) -> None:
+    """Check that no sum can leave 64 bits, where arrays would wrap around without a word. Raises: SpecError."""
+    widths = [spec.stem.width, spec.in_channels, spec.num_classes, spec.head_width or 1]
+    layers = 4
+    for stage in spec.stages:
+        ratio = min(1.0, float(np.min(stage.bottleneck_ratio, initial=1.0)))
+        widths.append(math.ceil(int(np.max(stage.width, initial=1)) / ratio))
+        layers += 4 * int(np.max(stage.depth, initial=1))
+    kernel = max(3, spec.stem.kernel_size)
+    if (kernel * max(widths) * resolution) ** 2 * layers >= 2**63:
+        raise SpecError(
+            f"widths up to {max(widths):,} at resolution {resolution:,} cost more than 64-bit arithmetic can count; "
+            "take smaller ones"
+        )
 
 
 def _costs(planned: NetworkPlan, after: Sides) -> Iterator[tuple[int, Complexity]]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netspace.checks import LARGEST
 from netspace.errors import SpecError
 from netspace.networks.spec import IntArray, NetworkSpec, Stage, Stem
 
@@ -127,7 +128,7 @@ def regnet(
     >>> [(stage.depth, stage.width) for stage in spec.stages]
     [(1, 32), (2, 64), (7, 160), (12, 384)]
     """
-    check_rule(total_depth, initial_width, width_slope, width_multiplier)
+    check_rule(total_depth, initial_width, width_slope, width_multiplier, group_width, bottleneck_ratio)
     stages = linear_widths([total_depth], [initial_width], [width_slope], [width_multiplier], max_stages=total_depth)
     count = int(stages.num_stages[0])
     widths, group_widths = adjust_widths(stages.widths[0, :count], bottleneck_ratio, group_width)
@@ -144,16 +145,27 @@ def regnet(
     )
 
 
-def check_rule(total_depth: Any, initial_width: Any, width_slope: Any, width_multiplier: Any) -> None:
-    """Check the four numbers of the width rule. Raises: SpecError."""
-    if not isinstance(total_depth, int) or total_depth < 1:
-        raise SpecError(f"total_depth (={total_depth!r}) must be a whole number of blocks, at least 1")
-    if initial_width < WIDTH_STEP or initial_width % WIDTH_STEP:
+def check_rule(
+    total_depth: Any,
+    initial_width: Any,
+    width_slope: Any,
+    width_multiplier: Any,
+    group_width: Any = 1,
+    bottleneck_ratio: Any = 1.0,
+) -> None:
+    """Check the parameters of a RegNet. Raises: SpecError."""
+    for name, given in (("total_depth", total_depth), ("initial_width", initial_width), ("group_width", group_width)):
+        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= LARGEST:
+            raise SpecError(f"{name} (={given!r}) must be a whole number of at least 1 and at most {LARGEST}")
+    if initial_width % WIDTH_STEP:
         near = max(WIDTH_STEP, round(initial_width / WIDTH_STEP) * WIDTH_STEP)
-        raise SpecError(
-            f"initial_width (={initial_width}) must be a positive multiple of {WIDTH_STEP}; nearest: {near}"
-        )
-    if not (math.isfinite(width_slope) and width_slope >= 0):
-        raise SpecError(f"width_slope (={width_slope}) must be at least 0")
-    if not (math.isfinite(width_multiplier) and width_multiplier > 1):
-        raise SpecError(f"width_multiplier (={width_multiplier}) must be above 1")
+        raise SpecError(f"initial_width (={initial_width}) must be a multiple of {WIDTH_STEP}; nearest: {near}")
+    for name, given, above in (
+        ("width_slope", width_slope, None),
+        ("width_multiplier", width_multiplier, 1),
+        ("bottleneck_ratio", bottleneck_ratio, 0),
+    ):
+        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+            raise SpecError(f"{name} (={given!r}) must be a finite number")
+        if given < 0 or (above is not None and given <= above):
+            raise SpecError(f"{name} (={given}) must be " + ("at least 0" if above is None else f"above {above}"))

@@ -11,7 +11,7 @@ from netspace.errors import SpaceError
 from netspace.networks.complexity import Complexity, check_resolution, complexity
 from netspace.networks.plan import sides
 from netspace.networks.spec import FloatArray, NetworkSpec, SpecArrays
-from netspace.spaces.budget import Budget, show_band, show_number
+from netspace.spaces.budget import Budget, show_band
 
 BATCH = 16_384
 """Raw draws made at once; it changes speed and memory, never a sample."""
@@ -93,6 +93,8 @@ def sample(
     """
     if not isinstance(n, int) or n < 1:
         raise SpaceError(f"n (={n!r}) must be a whole number of networks, at least 1")
+    if n > max_draws:
+        raise SpaceError(f"n (={n:,}) must be at most {max_draws:,}, the number of draws after which a search ends")
     budget = budget or Budget()
     # Strides are the same in every network of a space, so the first draw tells whether the image suffices.
     sides(source.draw(0, 1, seed=seed).networks, check_resolution(resolution))
@@ -133,7 +135,7 @@ def sample(
     raise SpaceError(
         f"{source.name}: {max_draws:,} draws gave {len(networks)} of {n} distinct networks with "
         f"{budget.describe()} at resolution {resolution} (acceptance {in_band / max_draws:.2g}); "
-        + neighbours.describe()
+        + ("the space holds few others there" if in_band else neighbours.describe())
     )
 
 
@@ -161,7 +163,7 @@ class _Neighbours:
             if least > most:
                 return "no draw was a network of the space at all"
             near = [
-                f"{show_number(value)} {side}"
+                f"{value:,.0f} {side}"
                 for value, side in ((self._below[measure], "below"), (self._above[measure], "above"))
                 if np.isfinite(value)
             ]

@@ -25,10 +25,9 @@ class WriterLock:
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
-        except OSError as problem:
-            raise StoreError(
-                f"store {str(store)!r} cannot be written ({problem.strerror}); give another output folder"
-            ) from None
+        except (OSError, ValueError) as problem:  # ValueError: a path with a null byte
+            reason = getattr(problem, "strerror", None) or problem
+            raise StoreError(f"store {str(store)!r} cannot be written ({reason}); give another output folder") from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,7 +9,8 @@ the versions that Python 3.11 often carries.
 import datetime
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from netspace import values
-from netspace.errors import StoreError
+from netspace.errors import ExecutionError, StoreError
 from netspace.networks.complexity import MEASURES, Complexity
 from netspace.networks.spec import NetworkSpec
 from netspace.storage.lock import WriterLock
@@ -34,6 +35,10 @@ from netspace.storage.tables import (
     SCHEMA_VERSION,
 )
 from netspace.training.trial import EpochRecord, TrialResult
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+PATIENCE = 600.0
+"""How long a writer waits for a reader, and a reader for a writer [s]."""
 
 
 class Store:
@@ -62,17 +67,17 @@ class Store:
         Raises: StoreError where the folder is read-only, the file is no store, it belongs to another study
         (the first difference is named), or another process writes it.
         """
+        existed = path.exists()
+        if existed:
+            # Read first: a store that is refused is left as it is, with no lock beside it.
+            cls._refuse_other(path, study, expand)
         lock = WriterLock.acquire(path)
         try:
+            if not path.exists():
+                _make(path, study)
+            elif not existed:
+                cls._refuse_other(path, study, expand)
             store = cls(path, _engine(path, writable=True), lock)
-            if path.exists() and path.stat().st_size:
-                store._check_schema()
-                _refuse_other_study(path, store.study, study, expand)
-            else:
-                with store._begin() as connection:
-                    SCHEMA.create_all(connection)
-                    rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)}
-                    connection.execute(FACTS.insert(), [{"name": n, "value": v} for n, v in rows.items()])
             store._say("text", text)
             store._say("facts", json.dumps(dict(facts or {})))
         except BaseException:
@@ -85,6 +90,9 @@ class Store:
         """Open a store for reading. Raises: StoreError where there is none, or it is no store."""
         if not path.is_file():
             raise StoreError(f"store {str(path)!r} does not exist; `netspace run STUDY.toml` makes one")
+        with path.open("rb") as file:
+            if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
+                raise StoreError(f"{str(path)!r} is not a netspace store: it is no SQLite file")
         store = cls(path, _engine(path, writable=False), None)
         store._check_schema()
         return store
@@ -121,21 +129,28 @@ class Store:
         return facts
 
     def add_population(self, population: Population, *, definition: Any, trials: Sequence[str]) -> None:
-        """Record a sample: its networks, what they drew and the trial that judges each; twice is harmless."""
+        """Record a sample: its networks, what they drew and the trial that judges each.
+
+        Twice is harmless, and a larger sample of the same space appends its new networks.
+        Raises: StoreError where the store holds more networks of the space than the sample.
+        """
+        sample = {"num_draws": population.num_draws, "num_in_band": population.num_in_band}
         with self._begin() as connection:
             count = sa.select(sa.func.count())
-            if connection.scalar(count.select_from(SAMPLES).where(SAMPLES.c.space == population.name)):
+            held = connection.scalar(count.select_from(MEMBERS).where(MEMBERS.c.space == population.name)) or 0
+            if held > len(population):
+                raise StoreError(
+                    f"networks (={len(population)}) must be at least {held}, as many of {population.name!r} as "
+                    f"{str(self.path)!r} holds"
+                )
+            if held == len(population):
                 return
-            connection.execute(
-                SAMPLES.insert(),
-                {
-                    "space": population.name,
-                    "ordinal": connection.scalar(count.select_from(SAMPLES)),
-                    "definition": definition,
-                    "num_draws": population.num_draws,
-                    "num_in_band": population.num_in_band,
-                },
-            )
+            if held:
+                connection.execute(SAMPLES.update().where(SAMPLES.c.space == population.name), sample)
+            else:
+                ordinal = connection.scalar(count.select_from(SAMPLES))
+                space = {"space": population.name, "ordinal": ordinal, "definition": definition}
+                connection.execute(SAMPLES.insert(), space | sample)
             known = set(connection.scalars(sa.select(NETWORKS.c.digest)))
             digests = [network.digest for network in population.networks]
             rows = {
@@ -160,7 +175,7 @@ class Store:
                         "network": digests[i],
                         "trial": trials[i],
                     }
-                    for i in range(len(population))
+                    for i in range(held, len(population))
                 ],
             )
 
@@ -195,18 +210,18 @@ class Store:
 
     def attempts(self) -> list[dict[str, Any]]:
         """Return every attempt, in order: trial, outcome, reason, host, ended (UTC), versions."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number))
             return [dict(row) for row in rows.mappings()]
 
     def finished(self) -> frozenset[str]:
         """Return the ids of all trials that have a result, failures included."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             return frozenset(connection.scalars(sa.select(RESULTS.c.trial)))
 
     def populations(self) -> tuple[Population, ...]:
         """Return every population with the results so far, in the order of the study file."""
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             samples = connection.execute(sa.select(SAMPLES).order_by(SAMPLES.c.ordinal)).mappings().all()
             joined = (
                 sa.select(MEMBERS, NETWORKS, RESULTS)
@@ -229,31 +244,75 @@ class Store:
                 connection.execute(FACTS.update().where(FACTS.c.name == name), {"value": value})
 
     def _fact(self, name: str) -> str:
-        with self._engine.connect() as connection:
+        with self._read() as connection:
             value = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))
         if value is None:
             raise StoreError(f"{str(self.path)!r} is a store without its {name}; it is damaged")
         return str(value)
 
     def _check_schema(self) -> None:
-        try:
-            version = int(self._fact("schema"))
-        except sa.exc.DatabaseError as problem:
-            raise StoreError(f"{str(self.path)!r} is not a netspace store ({problem.orig})") from None
+        version = int(self._fact("schema"))
         if version > SCHEMA_VERSION:
             raise StoreError(
                 f"{str(self.path)!r} has schema {version}, made by a newer netspace; this one reads up to "
                 f"{SCHEMA_VERSION}"
             )
 
-    def _begin(self) -> Any:
-        return self._engine.begin()
+    @classmethod
+    def _refuse_other(
+        cls, path: Path, study: Mapping[str, Any], expand: Callable[[dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        with cls.open(path) as stored:
+            difference = values.first_difference(expand(stored.study), expand(json.loads(json.dumps(study))))
+        if difference is not None:
+            field, before, now = difference
+            raise StoreError(
+                f"store {str(path)!r} was written by another study: {field} was {before}, is {now}; "
+                "give this study another output folder, or undo the change"
+            )
+
+    @contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        with _told(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with _told(self.path), self._engine.connect() as connection:
+            yield connection
+
+
+def _make(path: Path, study: Mapping[str, Any]) -> None:
+    """Make an empty store aside and rename it, so that none is ever seen half made."""
+    aside = path.with_name(f".{path.name}.part")
+    aside.unlink(missing_ok=True)
+    engine = _engine(aside, writable=True)
+    with _told(path), engine.begin() as connection:
+        SCHEMA.create_all(connection)
+        facts = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)}
+        connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in facts.items()])
+    engine.dispose()
+    aside.replace(path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the database says into one sentence: damage is the store's, a lock or a full disk the moment's."""
+    try:
+        yield
+    except sa.exc.OperationalError as problem:
+        if "no such table" in str(problem.orig):
+            raise StoreError(f"{str(path)!r} is not a netspace store ({problem.orig})") from None
+        raise ExecutionError(f"store {str(path)!r} cannot be used now ({problem.orig}); try again later") from None
+    except (sa.exc.SQLAlchemyError, json.JSONDecodeError, UnicodeDecodeError) as problem:
+        said = getattr(problem, "orig", problem)
+        raise StoreError(f"store {str(path)!r} is damaged ({said}); take a copy of it from a backup") from None
 
 
 def _engine(path: Path, *, writable: bool) -> sa.Engine:
     mode = "rwc" if writable else "ro"
     address = f"sqlite:///file:{_quoted(path)}?mode={mode}&uri=true"
-    engine = sa.create_engine(address, connect_args={"timeout": 60})
+    engine = sa.create_engine(address, connect_args={"timeout": PATIENCE})
 
     @sa.event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _: Any) -> None:
@@ -311,20 +370,4 @@ def _result(row: Any) -> TrialResult | None:
         seconds=row[RESULTS.c.seconds],
         images=row[RESULTS.c.images],
         reason=row[RESULTS.c.reason],
-    )
-
-
-def _refuse_other_study(
-    path: Path,
-    stored: dict[str, Any],
-    asked: Mapping[str, Any],
-    expand: Callable[[dict[str, Any]], dict[str, Any]],
-) -> None:
-    plain = json.loads(json.dumps(asked))
-    if stored == plain:
-        return
-    field, before, now = values.first_difference(expand(stored), expand(plain)) or ("the study", "another", "this")
-    raise StoreError(
-        f"store {str(path)!r} was written by another study: {field} was {before}, is {now}; "
-        "give this study another output folder, or undo the change"
     )

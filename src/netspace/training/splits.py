@@ -126,37 +126,51 @@ def divide(
     given, labels = found.training, found.training.labels
     notes = []
     rest: IndexArray = np.arange(len(given))
-    test, validation = found.test, found.validation
-    if test is None:
-        taken, left = carve(labels, TEST_SHARE, "test")
-        test, rest = given.take(taken), left
-        notes.append(f"no test images were given: {len(test)} of {len(given)} images were set aside")
-    candidates = np.bincount(labels[rest], minlength=len(found.class_names))
-    if validation is None:
+    no_images: IndexArray = np.arange(0)
+    tested, validated = no_images, no_images
+    if found.test is None:
+        tested, rest = carve(labels, TEST_SHARE, "test")
+        notes.append(f"no test images were given: {len(tested)} of {len(given)} images were set aside")
+    candidates = rest
+    if found.validation is None:
         taken, left = carve(labels[rest], validation_share, "validation")
-        validation, rest = given.take(rest[taken]), rest[left]
-    else:
-        candidates += np.bincount(validation.labels, minlength=len(found.class_names))
+        validated, rest = rest[taken], rest[left]
     if training_share < 1:
         taken, left = carve(labels[rest], training_share, "training")
         notes.append(f"training_share {training_share:g}: {len(taken)} of {len(rest)} training images are used")
         rest = rest[taken]
-    kept = [
-        np.bincount(held, minlength=len(found.class_names)) for held in (labels[rest], validation.labels, test.labels)
-    ]
-    for class_name, count, trained, validated, tested in zip(found.class_names, candidates, *kept, strict=True):
-        if not trained or not validated:
+
+    # Counted before any split is made, because none may be empty.
+    def count(indices: IndexArray, shipped: Split | None) -> npt.NDArray[np.int64]:
+        held = labels[indices] if shipped is None else np.concatenate((labels[indices], shipped.labels))
+        return np.bincount(held, minlength=len(found.class_names))
+
+    counts = (
+        count(candidates, found.validation),
+        count(rest, None),
+        count(validated, found.validation),
+        count(tested, found.test),
+    )
+    for class_name, images, in_training, in_validation, in_test in zip(found.class_names, *counts, strict=True):
+        if not in_training or not in_validation:
             shares = f"training_share (={training_share:g})"
             if found.validation is None:
                 shares = f"validation_share (={validation_share:.3g}) or {shares}"
             raise DataError(
-                f"{name}: class {class_name!r} keeps {trained} training and {validated} validation of its "
-                f"{count} images outside the test split, but needs at least one of each; add images of it, "
+                f"{name}: class {class_name!r} keeps {in_training} training and {in_validation} validation of its "
+                f"{images} images outside the test split, but needs at least one of each; add images of it, "
                 f"or change {shares}"
             )
-        if not tested:
+        if not in_test:
             notes.append(f"the test split has no image of class {class_name!r}")
-    return given.take(rest), validation, test, tuple(notes)
+    if not counts[-1].sum():
+        raise DataError(f"{name}: {len(given)} images are too few to set any aside for a test split; add images")
+    return (
+        given.take(rest),
+        found.validation or given.take(validated),
+        found.test or given.take(tested),
+        tuple(notes),
+    )
 
 
 def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,0 +1,172 @@
+"""One run of a study: which trials wait, what comes back from the workers, and how far it is."""
+
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from netspace.backends import get_backend
+from netspace.errors import ExecutionError
+from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Report, Task, Work
+from netspace.storage.store import Store
+from netspace.training.packs import open_packed
+from netspace.training.trial import EpochRecord, Trial, TrialResult
+
+ATTEMPTS = 2
+"""How often a trial is begun whose worker process dies, before it is recorded as failed."""
+
+PATIENCE = 5
+"""How many trials may lose their workers for good, with no success between them, before a run gives up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyProgress:
+    """How far a run is: `total` networks, of which `stored` had a result before and `trained` got one now.
+
+    `failures` counts diverged and failed networks among all results. `seconds` since the run began;
+    `images` trained in it; `best_error` in [0, 1] of all results, None before the first.
+    """
+
+    total: int
+    stored: int
+    trained: int
+    failures: int
+    images: int
+    seconds: float
+    best_error: float | None
+
+    @property
+    def remaining(self) -> int:
+        """Networks without a result."""
+        return self.total - self.stored - self.trained
+
+    @property
+    def images_per_second(self) -> float:
+        """Training images per second, all workers together."""
+        return self.images / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time [s] that the rest will take at the pace so far; None before the first result."""
+        return self.seconds / self.trained * self.remaining if self.trained else None
+
+
+class Run:
+    """The bookkeeping of one run: which trials wait, what came back, how far it is."""
+
+    def __init__(
+        self, store: Store, trials: Sequence[Trial], images_per_epoch: int, on_progress: Callable[[StudyProgress], None]
+    ) -> None:
+        finished = store.finished()
+        self._trials = {trial.id: trial for trial in trials}
+        self.waiting = [trial for trial in self._trials.values() if trial.id not in finished]
+        self._store = store
+        self._on_progress = on_progress
+        self._crashes: Counter[str] = Counter()
+        self._begun = time.monotonic()
+        known = [r for p in store.populations() for r in p.results if r is not None]
+        self._stored = len(finished & self._trials.keys())
+        self._errors = [r.error for r in known if r.error is not None]
+        self._failures = sum(r.error is None for r in {r.trial_id: r for r in known}.values())
+        self._trained = 0
+        self._images = 0
+        self._counted: Counter[str] = Counter()
+        self._images_per_epoch = images_per_epoch
+        self._doomed: list[TrialResult] = []
+
+    def train(self, executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]) -> None:
+        """Train what waits; a trial whose worker died is begun again, `ATTEMPTS` times in all.
+
+        Raises: ExecutionError where workers die and nothing finishes: that is the machine, not the networks, so
+        nothing is recorded of it but the attempts.
+        """
+        self._on_progress(self.progress)
+        while self.waiting and not should_stop():
+            again: list[Trial] = []
+            tasks = [Task(key=trial.id, payload=trial) for trial in self.waiting]
+            for event in executor.run(setup, tasks, should_stop=should_stop):
+                again += self._take(event)
+                self._on_progress(self.progress)
+                if len(self._doomed) >= PATIENCE:
+                    self._give_up()
+            self.waiting = again
+        if self._doomed and not self._trained and not should_stop():
+            self._give_up()
+        self._flush()
+
+    def _give_up(self) -> None:
+        raise ExecutionError(
+            f"workers die and no network finishes ({self._doomed[-1].reason}); look at the machine's memory, then run "
+            "the study again: it continues"
+        )
+
+    def _flush(self) -> None:
+        """Record the trials whose workers died, now that another trial's success has shown the machine to work."""
+        for result in self._doomed:
+            self._record(result, {})
+        self._doomed.clear()
+
+    @property
+    def progress(self) -> StudyProgress:
+        """How far the run is."""
+        return StudyProgress(
+            total=len(self._trials),
+            stored=self._stored,
+            trained=self._trained,
+            failures=self._failures,
+            images=self._images,
+            seconds=time.monotonic() - self._begun,
+            best_error=min(self._errors, default=None),
+        )
+
+    def _take(self, event: Event) -> list[Trial]:
+        """Record what an event says; return the trial if it is to be begun again."""
+        trial = self._trials[event.key]
+        if isinstance(event, Done):
+            result, versions = event.value
+            self._record(result, versions)
+            self._count_images(trial, result.images)
+            self._flush()
+        elif isinstance(event, Failed):
+            failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
+            self._record(failed, {}, detail=event.detail)
+        elif isinstance(event, Crashed):
+            self._crashes[trial.id] += 1
+            self._store.record_attempt(trial.id, "crashed", event.reason, {})
+            if self._crashes[trial.id] < ATTEMPTS:
+                return [trial]
+            self._doomed.append(TrialResult(trial_id=trial.id, status="failed", reason=event.reason))
+        elif isinstance(event.value, EpochRecord):
+            self._count_images(trial, event.value.epoch * self._images_per_epoch)
+        return []
+
+    def _count_images(self, trial: Trial, seen: int) -> None:
+        self._images += seen - self._counted[trial.id]
+        self._counted[trial.id] = seen
+
+    def _record(self, result: TrialResult, versions: dict[str, str], detail: str | None = None) -> None:
+        self._store.record(result, versions=versions, detail=detail)
+        self._trained += 1
+        if result.error is None:
+            self._failures += 1
+        else:
+            self._errors.append(result.error)
+
+
+def train_here(pack_folder: str, backend: str) -> Work:
+    """Return the work function of a worker: trial in, (result, versions) out, an EpochRecord per epoch said.
+
+    It opens the packed data without the test split.
+    """
+    trainer = get_backend(backend)
+    data = open_packed(Path(pack_folder), ("training", "validation"))
+    versions = {"python": platform.python_version(), "numpy": np.__version__, **trainer.versions()}
+
+    def work(trial: Trial, report: Report) -> tuple[TrialResult, dict[str, str]]:
+        return trainer.train(trial, data, on_epoch=report), versions
+
+    return work
