@@ -114,7 +114,7 @@ def test_status_compare_and_report_read_the_store(run):
         (("networks = 3", 'networks = 3\noutput = "\\u0000"'), "cannot be written"),
         (("width = 8", "width = 9223372036854775807"), "stem.width (=9223372036854775807) must be"),
         (("epochs = 2", "epochs = 2\nshift = 8"), "recipe.shift (=8) must be below the resolution (=8)"),
-        (("epochs = 2", "epochs = 2\nlearning_rate = inf"), "recipe.learning_rate (=inf): input should be a valid"),
+        (("epochs = 2", "epochs = 2\nlearning_rate = inf"), "recipe.learning_rate (=inf) must be a finite number"),
     ],
     ids=lambda change: change if isinstance(change, str) else change[1],
 )
@@ -179,7 +179,7 @@ def test_a_store_of_another_study_is_refused(run):
         (("status", "nowhere"), "does not exist"),
         (("status", "nowhere.db"), "does not exist"),
         (("nope",), "nope"),
-        (("sample", "anynetx_a", "-n", "x"), "'x' is not a valid int"),
+        (("sample", "anynetx_a", "-n", "x"), "Invalid value for '-n'"),
         (("sample", "anynetx_a", "-n", "10000000"), "n (=10,000,000) must be at most 2,000,000"),
         (("sample", "anynetx_a", "--resolution", "100000000"), "resolution (=100000000) must be"),
         (("report", "nowhere"), "does not exist"),

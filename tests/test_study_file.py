@@ -49,7 +49,7 @@ space = "anynetx_a"
         ("[recipe]\nint = 0", "recipe.int: unknown key"),
         (
             "[recipe]\nepochs = 1979-05-27",
-            "recipe.epochs (=datetime.date(1979, 5, 27)): input should be a valid integer",
+            "recipe.epochs (=datetime.date(1979, 5, 27)): input should be",
         ),
     ],
 )
