@@ -133,6 +133,23 @@ def test_workers_that_all_die_are_the_machine_and_no_result(make):
     assert numbers(study) == numbers(plain)
 
 
+def test_a_poison_trial_that_alone_is_left_does_not_hold_a_study_for_ever(make):
+    study = make()
+    poison = study.draw().trials["anynetx_e"][2].id
+    stopped = []
+    study.run(
+        executor=InlineExecutor(),
+        on_progress=stopped.append,
+        should_stop=lambda: stopped[-1].trained >= 5 if stopped else False,
+    )
+    assert [p.trained for p in study.populations()] == [(0, 1, 2), (0, 1)]
+    deadly = Faulty(9, dies=lambda task: task.key == poison)
+    with pytest.raises(ExecutionError, match="no network finishes"):
+        study.run(executor=deadly)
+    assert study.run(executor=Faulty(9, dies=lambda task: task.key == poison)).failures == 1
+    assert study.populations()[1].count("failed") == 1
+
+
 def test_a_larger_study_trains_only_what_is_new(make):
     study = make()
     study.run(executor=InlineExecutor())

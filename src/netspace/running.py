@@ -19,6 +19,7 @@ from netspace.training.trial import EpochRecord, Trial, TrialResult
 ATTEMPTS = 2
 """How often a trial is begun whose worker process dies, before it is recorded as failed."""
 
+CRASHED = "crashed"
 PATIENCE = 5
 """How many trials may lose their workers for good, with no success between them, before a run gives up."""
 
@@ -67,6 +68,7 @@ class Run:
         self._store = store
         self._on_progress = on_progress
         self._crashes: Counter[str] = Counter()
+        self._earlier_crashes = Counter(a["trial"] for a in store.attempts() if a["outcome"] == CRASHED)
         self._begun = time.monotonic()
         known = [r for p in store.populations() for r in p.results if r is not None]
         self._stored = len(finished & self._trials.keys())
@@ -82,7 +84,8 @@ class Run:
         """Train what waits; a trial whose worker died is begun again, `ATTEMPTS` times in all.
 
         Raises: ExecutionError where workers die and nothing finishes: that is the machine, not the networks, so
-        nothing is recorded of it but the attempts.
+        nothing is recorded of it but the attempts. Only a trial that killed its workers in two runs, when others had
+        finished before, is recorded all the same.
         """
         self._on_progress(self.progress)
         while self.waiting and not should_stop():
@@ -94,9 +97,14 @@ class Run:
                 if len(self._doomed) >= PATIENCE:
                     self._give_up()
             self.waiting = again
-        if self._doomed and not self._trained and not should_stop():
+        if self._trained or (self._stored and all(map(self._was_doomed_before, self._doomed))):
+            self._flush()
+        elif self._doomed and not should_stop():
             self._give_up()
-        self._flush()
+
+    def _was_doomed_before(self, result: TrialResult) -> bool:
+        """Whether an earlier run lost its workers to a trial too: then it is the trial, not the machine."""
+        return self._earlier_crashes[result.trial_id] >= ATTEMPTS
 
     def _give_up(self) -> None:
         raise ExecutionError(
@@ -136,7 +144,7 @@ class Run:
             self._record(failed, {}, detail=event.detail)
         elif isinstance(event, Crashed):
             self._crashes[trial.id] += 1
-            self._store.record_attempt(trial.id, "crashed", event.reason, {})
+            self._store.record_attempt(trial.id, CRASHED, event.reason, {})
             if self._crashes[trial.id] < ATTEMPTS:
                 return [trial]
             self._doomed.append(TrialResult(trial_id=trial.id, status="failed", reason=event.reason))
@@ -145,7 +153,7 @@ class Run:
         return []
 
     def _count_images(self, trial: Trial, seen: int) -> None:
-        self._images += seen - self._counted[trial.id]
+        self._images += max(seen - self._counted[trial.id], 0)
         self._counted[trial.id] = seen
 
     def _record(self, result: TrialResult, versions: dict[str, str], detail: str | None = None) -> None:
