@@ -219,6 +219,19 @@ def test_closed_standard_output_is_no_traceback(tmp_path):
     assert done.stderr.strip() == "1"
 
 
+def test_ctrl_c_while_networks_are_drawn_interrupts_at_once(tmp_path):
+    command = [sys.executable, "-m", "netspace", "sample", "anynetx_a", "-n", "2000000"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (1, "netspace: interrupted\n")
+
+
+def test_the_version(tmp_path):
+    assert netspace("--version", cwd=tmp_path, check=0).stdout.startswith("netspace ")
+
+
 def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
     (tmp_path / "tiny.toml").write_text(STUDY.replace("epochs = 2", "epochs = 30"))
     command = [sys.executable, "-m", "netspace", "run", "tiny.toml", "--workers", "1"]

@@ -37,6 +37,9 @@ app = typer.Typer(
 # The family of wrong words on a command line, which typer exports only by its members.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
+INTERRUPTED = 130
+"""What typer returns for Ctrl-C."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[Path, typer.Argument(help="A study's output folder or its study.db.", metavar="STORE")]
 Resolution = Annotated[int, typer.Option(help="Side of the images [pixels].")]
@@ -51,6 +54,8 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a letter that the terminal lacks is no reason to fail
     try:
         code = app(arguments, prog_name="netspace", standalone_mode=False) or 0
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except (NetspaceError, UsageError, KeyboardInterrupt, typer.Abort, OSError) as problem:
         if debug:
@@ -76,14 +81,20 @@ def _tell(problem: BaseException) -> int:
     return code
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"netspace {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    if version:
-        print(f"netspace {__version__}")
-        raise typer.Exit
+    """Take the options that stand before a command; both have done their work when this is called."""
 
 
 @app.command("zoo", epilog="Example: netspace zoo --json")
