@@ -247,6 +247,23 @@ def test_the_store_alone_is_enough_for_the_page(make):
     assert "torch 2." in text
 
 
+def test_the_page_shows_the_study_that_made_the_results(make):
+    text = STUDY.replace("[recipe]", "[recipe]\nwarmup_epochs = 0.5\nshift = 1")
+    make(text=text).run(executor=InlineExecutor())
+    edited = make(text=text.replace("epochs = 2", "epochs = 9"))
+    page = edited.report()[0].read_text()
+    assert "epochs = 2" in page
+    assert "epochs = 9" not in page
+    assert "2 epochs of SGD" in page
+    assert "warm-up over 0.5 epochs, images shifted by up to 1 pixels" in page
+
+
+def test_images_of_diverged_networks_are_counted(make):
+    study = make(text=STUDY.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
+    progress = study.run(executor=InlineExecutor())
+    assert progress.images == sum(r.images for p in study.populations() for r in p.results) > 0
+
+
 def test_an_exception_in_a_trial_is_its_failure_with_the_traceback_kept(make, monkeypatch):
     def broken(self, trial, data, *, on_epoch=None):
         raise MemoryError("no room for the batch")
