@@ -161,6 +161,7 @@ def test_a_larger_study_trains_only_what_is_new(make):
     assert [row for row in numbers(larger) if row[1] < 3] == before
     with pytest.raises(StoreError, match=r"networks \(=3\) must be at least 4"):
         study.run(executor=InlineExecutor())
+    assert Study.open(study.folder).spec.networks == 4  # a refused run leaves the study's text as it was
 
 
 def test_every_network_that_diverges_is_counted(make):

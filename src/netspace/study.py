@@ -140,6 +140,7 @@ class Study:
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
                 store.add_population(_population(name, taken), definition=definition, trials=ids)
+            store.describe(text=self.text, facts=facts)
             pack(drawn.data, self._pack_folder)
             # Network i of every space in turn, so that a run that is stopped has compared like with like.
             turns = [trial for turn in zip(*drawn.trials.values(), strict=True) for trial in turn]

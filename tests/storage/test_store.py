@@ -117,6 +117,8 @@ def test_another_studys_store_is_refused_by_the_first_difference(path, change, d
 def test_the_same_study_continues(path):
     Store.create(path, study=STUDY, text="first").close()
     with Store.create(path, study=json.loads(json.dumps(STUDY)), text="second", facts={"Seed": "0"}) as again:
+        assert (again.text, again.facts) == ("first", {})
+        again.describe(text="second", facts={"Seed": "0"})
         assert (again.text, again.facts) == ("second", {"Seed": "0"})
 
 

@@ -61,9 +61,9 @@ class Store:
     ) -> "Store":
         """Open the store of a study for writing, making it where there is none.
 
-        `study` is all that decides its results, as plain data. `text` is the study file as it was last run, and
-        `facts` are what a report says of it besides. `expand` fills in what a study leaves out, for the sentence
-        that tells two studies apart.
+        `study` is all that decides its results, as plain data. `text` is the study file, and `facts` are what a
+        report says of it besides; a store that stands keeps its own until `describe`. `expand` fills in what a
+        study leaves out, for the sentence that tells two studies apart.
         Raises: StoreError where the folder is read-only, the file is no store, it belongs to another study
         (the first difference is named), or another process writes it.
         """
@@ -74,12 +74,10 @@ class Store:
         lock = WriterLock.acquire(path)
         try:
             if not path.exists():
-                _make(path, study)
+                _make(path, study, text, facts or {})
             elif not existed:
                 cls._refuse_other(path, study, expand)
             store = cls(path, _engine(path, writable=True), lock)
-            store._say("text", text)
-            store._say("facts", json.dumps(dict(facts or {})))
         except BaseException:
             lock.release()
             raise
@@ -127,6 +125,12 @@ class Store:
         """What a report says of the study besides its results, as plain data."""
         facts: dict[str, Any] = json.loads(self._fact("facts"))
         return facts
+
+    def describe(self, *, text: str, facts: Mapping[str, Any]) -> None:
+        """Commit the study file as it is run now, and what a report says of it besides."""
+        with self._begin() as connection:
+            for name, value in _described(text, facts).items():
+                connection.execute(FACTS.update().where(FACTS.c.name == name), {"value": value})
 
     def add_population(self, population: Population, *, definition: Any, trials: Sequence[str]) -> None:
         """Record a sample: its networks, what they drew and the trial that judges each.
@@ -235,14 +239,6 @@ class Store:
             by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
         return tuple(_population(sample, by_space[sample["space"]]) for sample in samples)
 
-    def _say(self, name: str, value: str) -> None:
-        with self._begin() as connection:
-            known = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))
-            if known is None:
-                connection.execute(FACTS.insert(), {"name": name, "value": value})
-            elif known != value:
-                connection.execute(FACTS.update().where(FACTS.c.name == name), {"value": value})
-
     def _fact(self, name: str) -> str:
         with self._read() as connection:
             value = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))
@@ -282,15 +278,19 @@ class Store:
             yield connection
 
 
-def _make(path: Path, study: Mapping[str, Any]) -> None:
+def _described(text: str, facts: Mapping[str, Any]) -> dict[str, str]:
+    return {"text": text, "facts": json.dumps(dict(facts))}
+
+
+def _make(path: Path, study: Mapping[str, Any], text: str, facts: Mapping[str, Any]) -> None:
     """Make an empty store aside and rename it, so that none is ever seen half made."""
     aside = path.with_name(f".{path.name}.part")
     aside.unlink(missing_ok=True)
     engine = _engine(aside, writable=True)
     with _told(path), engine.begin() as connection:
         SCHEMA.create_all(connection)
-        facts = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)}
-        connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in facts.items()])
+        rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)} | _described(text, facts)
+        connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in rows.items()])
     engine.dispose()
     aside.replace(path)
 
