@@ -1,5 +1,6 @@
 """One arithmetic: a million networks as arrays cost what each costs alone; parts add up to the whole."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspace.errors import SpecError
 from netspace.networks.complexity import MEASURES, complexity, parts
 from netspace.networks.plan import out_side, plan, sides
+from netspace.networks.spec import Stem
 from netspace.spaces.catalog import SPACES, space
 from tests.strategies import specs
 
@@ -31,6 +34,13 @@ def test_arrays_cost_what_each_network_costs_alone(name):
         alone = complexity(draws.networks[int(row)], 64)
         for measure in MEASURES:
             assert getattr(costs, measure)[row] == getattr(alone, measure)
+
+
+def test_arrays_refuse_what_64_bits_cannot_count():
+    draws = space("anynetx_a").draw(0, 10).networks
+    assert complexity(draws, 10_000).flops.min() > 0
+    with pytest.raises(SpecError, match="more than 64-bit arithmetic can count"):
+        complexity(dataclasses.replace(draws, stem=Stem(width=2**24)), 10_000)
 
 
 @given(specs)

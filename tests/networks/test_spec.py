@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 
@@ -114,6 +115,12 @@ def test_the_regnet_rule_checks_its_parameters(change, sentence):
     good = {"total_depth": 13, "initial_width": 24, "width_slope": 36.44, "width_multiplier": 2.49}
     with pytest.raises(SpecError, match=sentence):
         regnet(**(good | change), group_width=8)
+
+
+def test_the_regnet_rule_takes_numpys_numbers():
+    numbers = {"total_depth": np.int64(13), "initial_width": np.int32(24), "width_slope": np.float64(36.44)}
+    spec = regnet(**numbers, width_multiplier=2.49, group_width=8)
+    assert spec.digest == network("regnetx_200mf").digest
 
 
 def test_an_unknown_network_names_the_nearest():

@@ -1,8 +1,8 @@
 """Flops, params and activations of a network, exactly, by one arithmetic for one network or a million.
 
 *flops* are multiply-adds counted once, of convolutions and linear layers (biases counted where present);
-*params* are all learnable numbers; *activations* are the output elements of all convolutions and of the linear
-layer. Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.3 and its released code.
+*params* are all learnable numbers; *activations* are the output elements of all convolutions, of
+max-pooling and of the linear layer. Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.3 and released code.
 """
 
 import math

@@ -8,6 +8,7 @@ Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.3, equations 2 to 4
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -155,7 +156,7 @@ def check_rule(
 ) -> None:
     """Check the parameters of a RegNet. Raises: SpecError."""
     for name, given in (("total_depth", total_depth), ("initial_width", initial_width), ("group_width", group_width)):
-        if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= LARGEST:
+        if isinstance(given, bool) or not isinstance(given, Integral) or not 1 <= int(given) <= LARGEST:
             raise SpecError(f"{name} (={given!r}) must be a whole number of at least 1 and at most {LARGEST}")
     if initial_width % WIDTH_STEP:
         near = max(WIDTH_STEP, round(initial_width / WIDTH_STEP) * WIDTH_STEP)
@@ -165,7 +166,7 @@ def check_rule(
         ("width_multiplier", width_multiplier, 1),
         ("bottleneck_ratio", bottleneck_ratio, 0),
     ):
-        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        if isinstance(given, bool) or not isinstance(given, Real) or not math.isfinite(given):
             raise SpecError(f"{name} (={given!r}) must be a finite number")
         if given < 0 or (above is not None and given <= above):
             raise SpecError(f"{name} (={given}) must be " + ("at least 0" if above is None else f"above {above}"))
