@@ -39,8 +39,7 @@ MAY_IMPORT = {
         "running",
         "study_file",
     },
-    "terminal": GROUND | {"networks", "running", "spaces", "stats", "storage"},
-    "cli": GROUND | {"__version__", "execution", "networks", "spaces", "study", "terminal"},
+    "cli": GROUND | {"__version__", "execution", "networks", "running", "spaces", "stats", "storage", "study"},
     "__main__": {"cli"},
     "__init__": {"networks", "spaces", "stats", "study", "backends"},
 }

@@ -1,0 +1,81 @@
+"""Commands about single networks: what the zoo holds, and what a network consists of."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netspace import values
+from netspace.cli.options import AsJson, Resolution
+from netspace.cli.tables import print_json, print_table, table
+from netspace.errors import InputError, SpecError
+from netspace.networks.complexity import Complexity, Part, complexity, parts
+from netspace.networks.spec import NetworkSpec
+from netspace.networks.zoo import NETWORKS, network
+
+app = typer.Typer()
+
+
+@app.command("zoo", epilog="Example: netspace zoo --json")
+def list_zoo(resolution: Resolution = 224, as_json: AsJson = False) -> None:
+    """List the named networks with their complexity."""
+    costs = {name: complexity(network(name), resolution) for name in NETWORKS}
+    if as_json:
+        print_json({name: values.to_dict(cost) for name, cost in costs.items()})
+    else:
+        print_zoo(costs, resolution)
+
+
+@app.command(epilog="Example: netspace show regnetx32 --resolution 96 --in-channels 1")
+def show(
+    name: Annotated[str, typer.Argument(help="A name of `netspace zoo`, or a spec in a .json file.")],
+    resolution: Resolution = 224,
+    in_channels: Annotated[int | None, typer.Option(help="Channels of the images.")] = None,
+    num_classes: Annotated[int | None, typer.Option(help="Classes of the head.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a network part by part: output shape, params, flops and activations."""
+    spec = read_spec(Path(name)) if name.endswith(".json") else network(name)
+    if in_channels is not None:
+        spec = dataclasses.replace(spec, in_channels=in_channels)
+    if num_classes is not None:
+        spec = dataclasses.replace(spec, num_classes=num_classes)
+    layers = parts(spec, resolution)
+    if as_json:
+        total = values.to_dict(complexity(spec, resolution))
+        print_json({"network": spec.to_dict(), "digest": spec.digest, "parts": values.to_dict(layers)} | total)
+    else:
+        print_parts(name, spec, layers, complexity(spec, resolution), resolution)
+
+
+def read_spec(path: Path) -> NetworkSpec:
+    """Return the spec of a JSON file. Raises: InputError, SpecError."""
+    try:
+        return NetworkSpec.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as problem:
+        raise InputError(f"network file {str(path)!r} cannot be read ({problem.strerror})") from None
+    except ValueError as problem:
+        raise SpecError(f"network file {str(path)!r}: {problem}") from None
+
+
+def print_zoo(costs: Mapping[str, Complexity], resolution: int) -> None:
+    """Print a line per network."""
+    lines = table("network", right=("flops", "params", "activations"))
+    for name, cost in costs.items():
+        lines.add_row(name, f"{cost.flops:,}", f"{cost.params:,}", f"{cost.activations:,}")
+    print_table(lines, f"complexity at {resolution}x{resolution}")
+
+
+def print_parts(name: str, spec: NetworkSpec, layers: Sequence[Part], total: Complexity, resolution: int) -> None:
+    """Print the layer summary of a network."""
+    lines = table("part", right=("blocks", "output", "params", "flops", "activations"))
+    for part in layers:
+        shape = f"{part.width}" if part.name == "head" else f"{part.width}x{part.side}x{part.side}"
+        cost = part.complexity
+        lines.add_row(part.name, str(part.depth), shape, f"{cost.params:,}", f"{cost.flops:,}", f"{cost.activations:,}")
+    lines.add_section()
+    lines.add_row("total", "", "", f"{total.params:,}", f"{total.flops:,}", f"{total.activations:,}")
+    print_table(lines, f"{name}: input {spec.in_channels}x{resolution}x{resolution}, digest {spec.digest}")

@@ -1,0 +1,68 @@
+"""How far a run is: one line that changes on a terminal, plain lines elsewhere; and what it did in the end."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.text import Text
+
+from netspace.cli.tables import clock, console, percent
+
+if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.running import StudyProgress
+
+LINE_SECONDS = 10.0
+"""How often a run says how far it is where there is no terminal."""
+
+
+@contextmanager
+def progress_display() -> Iterator[Callable[["StudyProgress"], None]]:
+    """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere."""
+    screen = console()
+    if screen.is_terminal:
+        with Live(console=screen, refresh_per_second=4, transient=True) as live:
+            yield lambda progress: live.update(Text(progress_line(progress)))
+        return
+    last = -math.inf
+
+    def show(progress: "StudyProgress") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_SECONDS or not progress.remaining:
+            last = now
+            print(progress_line(progress), flush=True)
+
+    yield show
+
+
+def progress_line(progress: "StudyProgress") -> str:
+    """Return how far a run is, in one line."""
+    done = progress.stored + progress.trained
+    left = progress.seconds_left
+    return (
+        f"{done}/{progress.total} networks, {progress.failures} failed, "
+        f"{progress.images_per_second:,.0f} images/s, {clock(left) if left is not None else '?'} left, "
+        f"best error {percent(progress.best_error)}"
+    )
+
+
+def print_run(progress: "StudyProgress", store: Path) -> None:
+    """Say what a run did."""
+    if progress.remaining:
+        text = (
+            f"stopped: {progress.total - progress.remaining} of {progress.total} networks have a result in "
+            f"{store}; the same command continues"
+        )
+    elif progress.trained == 0:
+        text = f"nothing to train: all {progress.total} networks have a result in {store}"
+    else:
+        text = (
+            f"trained {progress.trained} networks in {clock(progress.seconds)} "
+            f"({progress.images_per_second:,.0f} images/s, {progress.stored} had a result before, "
+            f"{progress.failures} failed) into {store}"
+        )
+    console().print(text, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""What a study holds and what it says, as tables and as plain data."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.text import Text
+
+from netspace import values
+from netspace.cli.tables import console, percent, print_table, table
+
+if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.stats import Verdict
+    from netspace.storage.population import Population
+
+
+def print_status(name: str, populations: Sequence["Population"]) -> None:
+    """Print what a store holds, a line per space."""
+    fields = ("draws", "in budget", "networks", "finished", "diverged", "failed", "waiting", "best error")
+    lines = table("space", right=fields)
+    for population in populations:
+        row = counts(population)
+        best = row.pop("best_error")
+        lines.add_row(*(f"{v:,}" if isinstance(v, int) else v for v in row.values()), percent(best))
+    print_table(lines, name)
+
+
+def counts(population: "Population") -> dict[str, Any]:
+    """Return what a population holds, as plain data."""
+    finite = population.errors[np.isfinite(population.errors)]
+    return {
+        "space": population.name,
+        "draws": population.num_draws,
+        "in_budget": population.num_in_band,
+        "networks": len(population),
+        "finished": population.count("finished"),
+        "diverged": population.count("diverged"),
+        "failed": population.count("failed"),
+        "waiting": len(population) - len(population.trained),
+        "best_error": float(finite.min()) if len(finite) else None,
+    }
+
+
+def print_comparison(populations: Sequence["Population"], verdicts: Sequence["Verdict"]) -> None:
+    """Print the distributions of errors, and the verdict of every pair."""
+    from netspace.stats import EDF
+
+    lines = table("space", right=("networks", "failed", "minimum", "best tenth", "median", "mean"))
+    for population in populations:
+        errors = population.errors
+        if not len(errors):
+            lines.add_row(population.name, "0")
+            continue
+        edf = EDF(errors=errors)
+        lines.add_row(
+            population.name,
+            str(len(errors)),
+            str(edf.num_failed),
+            *(percent(value) for value in (edf.minimum, edf.quantile(0.1), edf.median)),
+            percent(edf.finite_mean if edf.num_failed < edf.n else None),
+        )
+    print_table(lines, "validation error at the last epoch")
+    for verdict in verdicts:
+        console().print(Text("• " + verdict.sentence), soft_wrap=True)
+    if len(populations) > 1 and not verdicts:
+        console().print("no verdict: fewer than two spaces have results")
+
+
+def verdict_row(verdict: "Verdict") -> dict[str, Any]:
+    """Return a verdict as plain data; infinite numbers as None."""
+    row = {
+        "spaces": list(verdict.names),
+        "kind": str(verdict.kind),
+        "sentence": verdict.sentence,
+        "p_values": verdict.p_values,
+        "criteria": values.to_dict(verdict.criteria),
+        "evidence": values.to_dict(verdict.evidence),
+    }
+    finite: dict[str, Any] = _without_infinities(row)
+    return finite
+
+
+def print_paths(paths: Sequence[Path]) -> None:
+    """Name what was written: the page, and the folder of the figures."""
+    for path in paths:
+        if path.suffix == ".html":
+            console().print(f"page: {path}", soft_wrap=True)
+    for folder in sorted({path.parent for path in paths if path.suffix != ".html"}):
+        number = sum(path.parent == folder for path in paths)
+        console().print(f"figures: {folder} ({number} files)", soft_wrap=True)
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

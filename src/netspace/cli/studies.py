@@ -1,0 +1,117 @@
+"""Commands about studies: run one, say how far it is, compare its spaces, write its page."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from netspace.cli.options import AsJson, StorePath
+from netspace.cli.progress import print_run, progress_display
+from netspace.cli.results import counts, print_comparison, print_paths, print_status, verdict_row
+from netspace.cli.tables import print_json
+from netspace.errors import ExecutionError
+
+if TYPE_CHECKING:
+    from netspace.study import Study
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: netspace run examples/digits.toml")
+def run(
+    study_file: Annotated[Path, typer.Argument(help="The study's TOML file.", metavar="STUDY.toml")],
+    output: Annotated[Path | None, typer.Option(help="Folder of store, page and figures.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes, instead of the file's.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
+) -> None:
+    """Draw, train, store, compare and report; run it again to continue where it stopped."""
+    from netspace.execution.processes import ProcessExecutor
+
+    study = _open(study_file, output)
+    executor = None if workers is None else ProcessExecutor(workers)
+    with progress_display() as display, _stop_on_signal() as should_stop:
+        progress = study.run(
+            executor=executor,
+            data_dir=data_dir,
+            allow_download=download,
+            on_progress=display,
+            should_stop=should_stop,
+        )
+    print_run(progress, study.store_path)
+    if progress.remaining:
+        raise typer.Exit(1)
+    _show_comparison(study)
+    print_paths(study.report())
+    if progress.best_error is None:
+        raise ExecutionError("no network finished: every one diverged or failed; the page names the reasons")
+
+
+@app.command(epilog="Example: netspace status runs/digits")
+def status(store: StorePath, as_json: AsJson = False) -> None:
+    """Say what a store holds: networks drawn, trained, failed, waiting."""
+    study = _open(store)
+    populations = study.populations()
+    if as_json:
+        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations]})
+    else:
+        print_status(study.spec.name, populations)
+
+
+@app.command(epilog="Example: netspace compare runs/digits")
+def compare(store: StorePath, as_json: AsJson = False) -> None:
+    """Compare the spaces of a store: their distributions, and a verdict for every pair."""
+    study = _open(store)
+    if as_json:
+        print_json([verdict_row(verdict) for verdict in study.verdicts()])
+    else:
+        _show_comparison(study)
+
+
+@app.command(epilog="Example: netspace report runs/digits")
+def report(store: StorePath) -> None:
+    """Write the page and the figures beside a store."""
+    print_paths(_open(store).report())
+
+
+def _open(path: Path, output: Path | None = None) -> "Study":
+    from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
+
+    return Study.open(path, output=output)
+
+
+def _show_comparison(study: "Study") -> None:
+    print_comparison(study.populations(), study.verdicts())
+
+
+@contextmanager
+def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts as usual.
+
+    Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts.
+    """
+    asked = False
+    wished = False
+
+    def wish(number: int, frame: Any) -> None:
+        nonlocal wished
+        if wished or not asked:
+            raise KeyboardInterrupt
+        wished = True
+        print("netspace: stopping; what is finished is stored", file=sys.stderr)
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked = True
+        return wished
+
+    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield should_stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
