@@ -72,7 +72,7 @@ def test_a_wrong_addition(addition, sentence):
         ("networks = 4", "networks = 4\nSead = 0", "Sead: unknown key; did you mean 'seed'?"),
         ('"1M..2M"', "5", "budget.flops (=5): input should be a valid string or input should be a valid array"),
         ('"x"', '" "', "name (='') must say"),
-        ('space = "anynetx_a"', "", "spaces[0].space: missing"),
+        ('space = "anynetx_a"', "", "spaces[0].space: a space begins with one of space, union and parameters"),
     ],
 )
 def test_a_wrong_change(before, after, sentence):

@@ -19,7 +19,7 @@ from netspace.execution.processes import ProcessExecutor, default_workers
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.sample import Sample, sample
-from netspace.spaces.space import DesignSpace
+from netspace.spaces.union import Space
 from netspace.stats import Verdict, compare_all
 from netspace.storage.population import Population
 from netspace.storage.store import Store
@@ -37,7 +37,7 @@ FINGERPRINT = "data_fingerprint"
 class Drawn:
     """What a study is about to train: spaces, samples and trials by the space's name, and the data."""
 
-    spaces: dict[str, DesignSpace]
+    spaces: dict[str, Space]
     samples: dict[str, Sample]
     trials: dict[str, tuple[Trial, ...]]
     data: Dataset
@@ -82,7 +82,9 @@ class Study:
         get_backend(self.spec.backend)
         data = reuse_or_load(self.spec.data, self._pack_folder, data_dir=data_dir, allow_download=allow_download)
         self._check_recipe(data)
-        spaces = self.spec.design_spaces(num_classes=data.num_classes, in_channels=data.in_channels)
+        spaces = self.spec.design_spaces(
+            num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
+        )
         try:
             samples = {
                 name: sample(
@@ -98,6 +100,12 @@ class Study:
             raise StudyFileError(f"num_stages (={self.spec.num_stages}) or stem: {problem}") from None
         except SpaceError as problem:
             raise StudyFileError(f"budget: {problem}") from None
+        for name, drawn in samples.items():
+            if drawn.exhausted:
+                raise StudyFileError(
+                    f"networks (={self.spec.networks}): {name} holds only {len(drawn.networks)} in the budget; "
+                    f"the nearest is {len(drawn.networks)}"
+                )
         trials = {
             name: tuple(
                 Trial(

@@ -4,7 +4,7 @@ All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so
 """
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +14,13 @@ from netspace.errors import InputError, SpaceError, StudyFileError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
 from netspace.spaces.budget import Budget, parse_band
-from netspace.spaces.catalog import space
-from netspace.spaces.space import DesignSpace
+from netspace.spaces.declaration import Ranges, SpaceDeclaration
+from netspace.spaces.union import Space
 from netspace.stats import Criteria
 from netspace.training.data import DataChoice
 from netspace.training.recipe import TrainingRecipe
 
 NOT_IDENTITY = ("name", "networks", "comparison", "workers", "output")
-Ranges = dict[str, float | tuple[float, ...]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpaceChoice:
-    """A space of the catalogue under a name of the study's own, its ranges narrowed."""
-
-    space: str
-    name: str = ""
-    ranges: Ranges = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        space(self.space)
-        object.__setattr__(self, "name", self.name or self.space)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +62,19 @@ class ComparisonChoice:
 class StudySpec:
     """Everything that a study file says.
 
-    `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space; `ranges` narrow
-    every space that has the parameter. `workers` [processes] is a number or "auto". `output` is the folder of
+    `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
+    narrow every space that has the parameter. `workers` [processes] is a number or "auto". `output` is the folder of
     the store, the page and the figures; relative to where the command runs.
     """
 
     name: str
-    spaces: tuple[SpaceChoice, ...]
+    spaces: tuple[SpaceDeclaration, ...]
     data: DataChoice
     networks: int
     budget: BudgetChoice = BudgetChoice()
     recipe: TrainingRecipe = TrainingRecipe()
-    stem: Stem = Stem()
-    num_stages: int = 4
+    stem: Stem | None = None
+    num_stages: int | None = None
     conv_bias: bool = False
     ranges: Ranges = field(default_factory=dict)
     seed: int = 0
@@ -99,7 +85,8 @@ class StudySpec:
 
     def __post_init__(self) -> None:
         whole(self, "networks", InputError)
-        whole(self, "num_stages", InputError)
+        if self.num_stages is not None:
+            whole(self, "num_stages", InputError)
         whole(self, "seed", InputError, minimum=0, maximum=2**63 - 1)
         if not self.name.strip():
             raise InputError("name (='') must say what the study is called")
@@ -122,42 +109,34 @@ class StudySpec:
         plain: dict[str, Any] = values.to_dict(self, without_defaults=without_defaults)
         return {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
 
-    def design_spaces(self, *, num_classes: int, in_channels: int) -> dict[str, DesignSpace]:
+    def design_spaces(self, *, num_classes: int, in_channels: int, resolution: int | None = None) -> dict[str, Space]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""
         spaces = {}
         unused = set(self.ranges)
         for position, choice in enumerate(self.spaces):
-            shared = {}
-            base = space(choice.space)
-            for name, given in self.ranges.items():
-                if name in base.parameter_names:
-                    unused.discard(name)
-                    if name not in choice.ranges:
-                        shared[name] = given
-            spaces[choice.name] = replace(
-                _fitted(base, choice, shared, where=f"spaces[{position}].ranges"),
-                name=choice.name,
-                num_stages=self.num_stages,
-                stem=self.stem,
-                conv_bias=self.conv_bias,
-                num_classes=num_classes,
-                in_channels=in_channels,
-            )
+            base = choice.base(resolution)
+            shared = {name: given for name, given in self.ranges.items() if name in base.parameter_names}
+            unused -= set(shared)
+            try:
+                base = base.narrow(**{name: given for name, given in shared.items() if name not in choice.ranges})
+            except SpaceError as problem:
+                raise SpaceError(f"ranges.{problem}") from None
+            frame: dict[str, Any] = {
+                "num_classes": num_classes,
+                "in_channels": in_channels,
+                "conv_bias": self.conv_bias,
+            }
+            if choice.space != "mlp":
+                frame |= {"stem": self.stem} if self.stem is not None else {}
+                frame |= {"num_stages": self.num_stages} if self.num_stages is not None else {}
+            try:
+                spaces[choice.name] = choice.design_space(base.framed(**frame))
+            except SpaceError as problem:
+                raise SpaceError(f"spaces[{position}].{problem}") from None
         for name in sorted(unused):
-            known = {known for choice in self.spaces for known in space(choice.space).parameter_names}
+            known = {known for choice in self.spaces for known in choice.base().parameter_names}
             raise SpaceError(f"ranges.{name}: no space of this study has it{did_you_mean(name, known)}")
         return spaces
-
-
-def _fitted(base: DesignSpace, choice: SpaceChoice, shared: Ranges, *, where: str) -> DesignSpace:
-    try:
-        base = base.narrow(**shared)
-    except SpaceError as problem:
-        raise SpaceError(f"ranges.{problem}") from None
-    try:
-        return base.narrow(**choice.ranges)
-    except SpaceError as problem:
-        raise SpaceError(f"{where}.{problem}") from None
 
 
 def read_study(path: Path) -> tuple[StudySpec, str]:

@@ -1,7 +1,7 @@
 """Commands about design spaces: the catalogue, and samples inside a budget."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,21 +11,30 @@ from netspace.cli.tables import print_json, print_table, table
 from netspace.networks.spec import NetworkSpec
 from netspace.spaces.budget import Budget, parse_band, show_number
 from netspace.spaces.catalog import SPACES, space
+from netspace.spaces.counting import Estimate
 from netspace.spaces.sample import Sample
 from netspace.spaces.sample import sample as draw_sample
-from netspace.spaces.space import DesignSpace
+from netspace.spaces.union import Space, SpaceUnion
 
 app = typer.Typer()
 
 
 @app.command("spaces", epilog="Example: netspace spaces")
-def list_spaces(as_json: AsJson = False) -> None:
-    """List the design spaces with their free parameters and exact sizes."""
+def list_spaces(
+    networks: Annotated[bool, typer.Option("--networks", help="Count the distinct networks too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the design spaces with their free parameters and sizes, exact where they can be counted."""
     spaces = [space(name) for name in SPACES]
     if as_json:
-        print_json([values.to_dict(s) | {"size": s.size(), "free": s.free_parameters()} for s in spaces])
+        print_json([_row(one, networks=networks) for one in spaces])
     else:
-        print_spaces(spaces)
+        print_spaces(spaces, networks=networks)
+
+
+def _row(one: Space, *, networks: bool) -> dict[str, Any]:
+    row: dict[str, Any] = values.to_dict(one) | {"free": one.free_parameters(), "size": values.to_dict(one.size())}
+    return row | ({"distinct": values.to_dict(one.distinct())} if networks else {})
 
 
 @app.command(epilog="Example: netspace sample anynetx_a -n 5 --flops 360M..400M")
@@ -57,23 +66,28 @@ def sample(
         print_sample(taken)
 
 
-def print_spaces(spaces: Sequence[DesignSpace]) -> None:
+def print_spaces(spaces: Sequence[Space], *, networks: bool = False) -> None:
     """Print a line per design space."""
-    lines = table("space", right=("free", "size"), left=("relations",))
+    lines = table("space", right=("free", "draws", *(["networks"] if networks else [])), left=("relations",))
     for one in spaces:
-        size = one.size()
-        tied = [relation.describe() for relation in one.relations]
-        if one.is_linear:
-            tied.insert(0, "widths and depths by the RegNet rule")
-        if one.se_ratio is not None:
-            tied.append(f"squeeze-and-excitation {one.se_ratio:g}")
-        lines.add_row(
-            one.name,
-            str(one.free_parameters()),
-            f"{size:,}" if size is not None else "by rule",
-            "; ".join(tied) or "every stage free",
-        )
-    print_table(lines, "design spaces (size: exact number of draws)")
+        counts = [one.size(), *([one.distinct()] if networks else [])]
+        lines.add_row(one.name, str(one.free_parameters()), *map(_count, counts), _tied(one))
+    print_table(lines, "design spaces: free parameters, distinct draws, what ties the stages")
+
+
+def _count(number: "int | Estimate") -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number.value:.2g} ±{(number.high - number.low) / 2:.1g}"
+
+
+def _tied(one: Space) -> str:
+    if isinstance(one, SpaceUnion):
+        return f"union of {len(one.members)}: {', '.join(member.name for member in one.members)}"
+    tied = [relation.describe() for relation in one.relations]
+    if one.is_linear:
+        tied.insert(0, "widths and depths by the RegNet rule")
+    if one.se_ratio is not None:
+        tied.append(f"squeeze-and-excitation {one.se_ratio:g}")
+    return "; ".join(tied) or "every stage free"
 
 
 def print_sample(taken: Sample) -> None:
@@ -90,9 +104,17 @@ def print_sample(taken: Sample) -> None:
     print_table(
         lines,
         f"{taken.name}: {len(taken.networks)} networks from {taken.draws:,} draws "
-        f"({taken.acceptance:.2%} met {taken.budget.describe()}; {taken.duplicates} repeated a network)",
+        f"({_share(taken)} met {taken.budget.describe()}; {taken.duplicates} repeated a network)",
     )
+    if taken.exhausted:
+        print(f"the space holds no other network there: {len(taken.networks)} are all")
+
+
+def _share(taken: Sample) -> str:
+    low, high = taken.acceptance_interval
+    return f"{taken.acceptance:.3%} [{low:.3%}, {high:.3%}]"
 
 
 def _stages(spec: NetworkSpec, field: str) -> str:
-    return ",".join(f"{getattr(stage, field):g}" for stage in spec.stages)
+    values = [getattr(stage, field) for stage in spec.stages]
+    return ",".join("-" if value is None else f"{value:g}" for value in values)

@@ -238,11 +238,11 @@ class NetworkSpec(Frame):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageArrays:
-    """One stage of n networks: each field but the stride is an array of shape (n,)."""
+    """One stage of n networks: each field but the stride is an array of shape (n,); no groups at all as None."""
 
     depth: IntArray
     width: IntArray
-    group_width: IntArray
+    group_width: IntArray | None
     bottleneck_ratio: FloatArray
     stride: int = 2
 
@@ -260,13 +260,29 @@ class SpecArrays(Frame):
         return len(self.stages[0].depth)
 
     def table(self) -> FloatArray:
-        """Return one row per network that tells networks apart; shape (n, 4 * stages)."""
+        """Return one row per network that tells networks of one frame apart; shape (n, columns)."""
         columns = [
             column
             for stage in self.stages
             for column in (stage.depth, stage.width, stage.bottleneck_ratio, stage.group_width)
+            if column is not None
         ]
         return np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+
+    def take(self, rows: IntArray) -> "SpecArrays":
+        """Return some of the networks."""
+        stages = []
+        for stage in self.stages:
+            stages.append(
+                dataclasses.replace(
+                    stage,
+                    depth=stage.depth[rows],
+                    width=stage.width[rows],
+                    group_width=None if stage.group_width is None else stage.group_width[rows],
+                    bottleneck_ratio=stage.bottleneck_ratio[rows],
+                )
+            )
+        return dataclasses.replace(self, stages=tuple(stages))
 
     def __getitem__(self, index: int) -> NetworkSpec:
         """Return network `index` as a checked spec."""
@@ -275,7 +291,7 @@ class SpecArrays(Frame):
                 Stage(
                     depth=int(stage.depth[index]),
                     width=int(stage.width[index]),
-                    group_width=int(stage.group_width[index]),
+                    group_width=None if stage.group_width is None else int(stage.group_width[index]),
                     bottleneck_ratio=float(stage.bottleneck_ratio[index]),
                     stride=stage.stride,
                 )

@@ -42,6 +42,19 @@ class Budget:
             inside &= (value >= low) & (value <= high)
         return inside
 
+    def meet(self, other: "Budget") -> "Budget":
+        """Return the bands that both allow. Raises: SpaceError where they have nothing in common."""
+        both = self.bands()
+        for measure, (low, high) in other.bands().items():
+            before = both.get(measure, (low, high))
+            both[measure] = (max(low, before[0]), min(high, before[1]))
+            if both[measure][0] > both[measure][1]:
+                raise SpaceError(
+                    f"{measure} in {show_band(*before)} and in {show_band(low, high)} contradict each other: "
+                    "the bands have nothing in common"
+                )
+        return Budget(**both)
+
     def describe(self) -> str:
         """Return the bands in a few words.
 

@@ -164,15 +164,70 @@ def probabilities(law: Law) -> FloatArray:
     return chances
 
 
-def draw_index(cumulative: FloatArray, uniform: FloatArray) -> IntArray:
-    """Return the index of the value that each uniform number in [0, 1) falls on; the shape of `uniform`."""
-    index: IntArray = np.searchsorted(cumulative, uniform * cumulative[-1], side="right").astype(np.int64)
-    return np.minimum(index, len(cumulative) - 1)
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Inverse:
+    """The inverse distribution functions of s states over v values, as lookups.
+
+    A uniform number falls into one of `cells` equal cells; `guide` says with which value the search begins there, and
+    `corrections` steps at most lead to the right one. So a draw costs a few lookups instead of a binary search.
+    Source: Chen and Asau 1974, AIIE Transactions 6(2), 163-166.
+    """
+
+    cumulative: FloatArray
+    guide: IntArray
+    cells: int
+    corrections: int
+    num_values: int
+
+    @classmethod
+    def of(cls, weights: FloatArray) -> "Inverse":
+        """Return the inverses of weights of shape (s, v); a row of zeros is never asked for."""
+        num_states, num_values = weights.shape
+        cumulative = np.cumsum(weights, axis=1)
+        cumulative /= np.where(cumulative[:, -1:] > 0, cumulative[:, -1:], 1.0)
+        # From the last value that can be drawn on: no uniform number below 1 goes past it.
+        cumulative[cumulative >= cumulative[:, -1:]] = np.inf
+        cells = 64
+        while True:
+            edges = np.arange(cells + 1) / cells
+            first = np.stack([np.searchsorted(row, edges, side="right") for row in cumulative])
+            last = np.stack([np.searchsorted(row, edges[1:], side="left") for row in cumulative])
+            corrections = int((last - first[:, :-1]).max(initial=0))
+            if corrections <= 1 or cells * num_states >= 2**15:
+                break
+            cells *= 2
+        guide = first[:, :-1] + np.arange(num_states)[:, None] * num_values
+        return cls(
+            cumulative=cumulative.ravel(),
+            guide=guide.ravel(),
+            cells=cells,
+            corrections=corrections,
+            num_values=num_values,
+        )
+
+    def __call__(self, uniform: FloatArray, state: IntArray | None = None) -> IntArray:
+        """Return the index of the value that each uniform number in [0, 1) falls on; shapes (n,)."""
+        cell = (uniform * self.cells).astype(np.int64)
+        if state is None or len(self.guide) == self.cells:
+            index = self.guide.take(cell)
+            offset: IntArray | int = 0
+        else:
+            index = self.guide.take(cell + state * self.cells)
+            offset = state * self.num_values
+        for _ in range(self.corrections):
+            index += self.cumulative.take(index) <= uniform
+        return index - offset
+
+
+@functools.lru_cache(maxsize=512)
+def inverse(law: Law) -> Inverse:
+    """Return the inverse distribution function of a law; one state."""
+    return Inverse.of(probabilities(law)[None, :])
 
 
 def draw(law: Law, uniform: FloatArray) -> FloatArray:
-    """Return the values of a law at uniform numbers in [0, 1); the shape of `uniform`."""
-    return law_values(law)[draw_index(np.cumsum(probabilities(law)), uniform)]
+    """Return the values of a law at uniform numbers in [0, 1); the shape of `uniform`, (n,)."""
+    return law_values(law).take(inverse(law)(uniform))
 
 
 def as_range(given: float | Iterable[float]) -> tuple[float, float]:

@@ -1,16 +1,18 @@
 """The first n distinct networks of a space that meet a budget, in the order of their raw draws."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from netspace import values
 from netspace.errors import SpaceError
-from netspace.networks.complexity import Complexity, check_resolution, complexity
+from netspace.networks.complexity import MEASURES, Complexity, check_resolution, complexity
 from netspace.networks.plan import sides
-from netspace.networks.spec import FloatArray, NetworkSpec, SpecArrays
+from netspace.networks.spec import FloatArray, Frame, IntArray, NetworkSpec, SpecArrays
 from netspace.spaces.budget import Budget, show_band
 
 BATCH = 16_384
@@ -22,16 +24,26 @@ MAX_DRAWS = 2_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
-    """Raw draws [start, start + n) of a space.
+    """n raw draws whose networks share a frame.
 
-    `drawn` maps parameter names (`depth[0]`, `total_depth`) to columns of shape (n,). `networks` holds what
-    they become after the width adjustment; `exists` (n,) is false where a draw is no network of the space.
+    `positions` are their numbers. `drawn` maps parameter names (`depth[0]`, `total_depth`) to columns of shape (n,).
+    `networks` holds what they become after the width adjustment; `exists` (n,) is false where a draw is no network of
+    the space.
     """
 
-    start: int
+    positions: IntArray
     drawn: Mapping[str, FloatArray]
     networks: SpecArrays
     exists: npt.NDArray[np.bool_]
+
+    def take(self, rows: IntArray) -> "Draws":
+        """Return some of the draws."""
+        return Draws(
+            positions=self.positions[rows],
+            drawn={name: column[rows] for name, column in self.drawn.items()},
+            networks=self.networks.take(rows),
+            exists=self.exists[rows],
+        )
 
 
 class Source(Protocol):
@@ -42,8 +54,12 @@ class Source(Protocol):
         """What sentences call it."""
         ...
 
-    def draw(self, start: int, stop: int, *, seed: int = 0) -> Draws:
-        """Return raw draws [start, stop)."""
+    def batches(self, start: int, stop: int, *, seed: int = 0) -> "Sequence[Draws]":
+        """Return raw draws [start, stop) in groups that share a frame."""
+        ...
+
+    def everything(self) -> "Sequence[Draws] | None":
+        """Return every draw once, in such groups; None where there are too many."""
         ...
 
 
@@ -53,18 +69,21 @@ class Sample:
 
     `positions[i]` is the number j of the raw draw that gave network i, `drawn[i]` what it drew before widths
     were adjusted to group widths. `draws` raw draws were made up to the last network; `in_band` of them met
-    the budget, `duplicates` of which repeated a network. `complexity` holds arrays of shape (n,).
+    the budget, `duplicates` of which repeated a network. `complexity` holds arrays of shape (n,). `exhausted` says
+    that the space holds no other network there, so that fewer were given than were asked for.
     """
 
     name: str
     seed: int
     budget: Budget
+    resolution: int
     networks: tuple[NetworkSpec, ...]
     drawn: tuple[Mapping[str, float], ...]
     positions: tuple[int, ...]
     complexity: Complexity
     draws: int
     in_band: int
+    exhausted: bool = False
 
     @property
     def acceptance(self) -> float:
@@ -72,9 +91,14 @@ class Sample:
         return self.in_band / self.draws if self.draws else 0.0
 
     @property
+    def acceptance_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the acceptance. Source: Wilson 1927, JASA 22, 209-212."""
+        return wilson_interval(self.in_band, self.draws)
+
+    @property
     def duplicates(self) -> int:
         """Draws that met the budget but repeated a network."""
-        return self.in_band - len(self.networks)
+        return self.in_band - len(set(self.networks))
 
 
 def sample(
@@ -84,59 +108,127 @@ def sample(
     seed: int = 0,
     resolution: int = 224,
     budget: Budget | None = None,
+    repeats: bool = False,
     max_draws: int = MAX_DRAWS,
 ) -> Sample:
     """Return the first n distinct networks whose complexity at `resolution` [pixels] meets the budget.
 
-    A larger n only appends. Raises: SpaceError where `max_draws` draws do not hold n such networks, with the
-    acceptance seen and the complexities next to the band; SpecError where the resolution is too small.
+    A larger n only appends. A space that holds fewer gives all of them, and `exhausted` says so. With `repeats` the
+    first n draws count, whatever they repeat. Raises: SpaceError where `max_draws` draws do not hold n such networks,
+    with the acceptance seen and the complexities next to the band; SpecError where the resolution is too small.
     """
-    if not isinstance(n, int) or n < 1:
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise SpaceError(f"n (={n!r}) must be a whole number of networks, at least 1")
     if n > max_draws:
         raise SpaceError(f"n (={n:,}) must be at most {max_draws:,}, the number of draws after which a search ends")
     budget = budget or Budget()
-    # Strides are the same in every network of a space, so the first draw tells whether the image suffices.
-    sides(source.draw(0, 1, seed=seed).networks, check_resolution(resolution))
-    networks: list[NetworkSpec] = []
-    drawn: list[Mapping[str, float]] = []
-    positions: list[int] = []
-    costs: list[Complexity] = []
-    seen: set[bytes] = set()
+    # Strides are the same in every network of a frame, so the first draws tell whether the image suffices.
+    for draws in source.batches(0, 64, seed=seed):
+        sides(draws.networks, check_resolution(resolution))
+    held = None if repeats else _held(source, budget, resolution)
+    target = n if held is None else min(n, held)
+    found: list[_Found] = []
+    seen: set[tuple[str, bytes]] = set()
     neighbours = _Neighbours(budget)
-    in_band = 0
+    in_band = last = 0
     for start in range(0, max_draws, BATCH):
-        draws = source.draw(start, min(start + BATCH, max_draws), seed=seed)
-        cost = complexity(draws.networks, resolution)
-        neighbours.see(cost, draws.exists)
-        table = draws.networks.table()
-        for row in np.flatnonzero(draws.exists & budget.meets(cost)).tolist():
+        stop = min(start + BATCH, max_draws)
+        for one in _accepted(source.batches(start, stop, seed=seed), budget, resolution, neighbours):
+            if len(found) == target:
+                break
             in_band += 1
-            key = table[row].tobytes()
-            if key in seen:
+            if one.key in seen and not repeats:
                 continue
-            seen.add(key)
-            networks.append(draws.networks[row])
-            drawn.append({name: float(column[row]) for name, column in draws.drawn.items()})
-            positions.append(start + row)
-            costs.append(_row(cost, row))
-            if len(networks) == n:
-                return Sample(
-                    name=source.name,
-                    seed=seed,
-                    budget=budget,
-                    networks=tuple(networks),
-                    drawn=tuple(drawn),
-                    positions=tuple(positions),
-                    complexity=_stack(costs),
-                    draws=positions[-1] + 1,
-                    in_band=in_band,
-                )
-    raise SpaceError(
-        f"{source.name}: {max_draws:,} draws gave {len(networks)} of {n} distinct networks with "
-        f"{budget.describe()} at resolution {resolution} (acceptance {in_band / max_draws:.2g}); "
-        + ("the space holds few others there" if in_band else neighbours.describe())
+            seen.add(one.key)
+            found.append(one)
+            last = one.position + 1
+        if len(found) == target:
+            break
+    if len(found) < target or not found:
+        raise SpaceError(
+            f"{source.name}: {max_draws:,} draws gave {len(found)} of {n} distinct networks with "
+            f"{budget.describe()} at resolution {resolution} (acceptance {in_band / max_draws:.2g}); "
+            + ("the space holds few others there" if in_band else neighbours.describe())
+        )
+    costs = [one.cost() for one in found]
+    return Sample(
+        name=source.name,
+        seed=seed,
+        budget=budget,
+        resolution=resolution,
+        networks=tuple(one.network() for one in found),
+        drawn=tuple(one.drawn() for one in found),
+        positions=tuple(one.position for one in found),
+        complexity=Complexity(
+            **{m: np.array([getattr(cost, m) for cost in costs], dtype=np.int64) for m in MEASURES},
+        ),
+        draws=last,
+        in_band=in_band,
+        exhausted=len(found) < n,
     )
+
+
+def wilson_interval(hits: int, draws: int, z: float = 1.959964) -> tuple[float, float]:
+    """Return the interval of a share of which `hits` among `draws` were seen; 95 % by default.
+
+    >>> low, high = wilson_interval(0, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.0, 0.037)
+    """
+    if not draws:
+        return 0.0, 1.0
+    share = hits / draws
+    centre = share + z * z / (2 * draws)
+    spread = z * math.sqrt(share * (1 - share) / draws + z * z / (4 * draws * draws))
+    scale = 1 + z * z / draws
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """One accepted draw: a row of a group."""
+
+    position: int
+    row: int
+    key: tuple[str, bytes]
+    draws: Draws
+    costs: Complexity
+
+    def network(self) -> NetworkSpec:
+        return self.draws.networks[self.row]
+
+    def drawn(self) -> dict[str, float]:
+        return {name: float(column[self.row]) for name, column in self.draws.drawn.items()}
+
+    def cost(self) -> Complexity:
+        return Complexity(**{m: int(getattr(self.costs, m)[self.row]) for m in MEASURES})
+
+
+def _accepted(
+    groups: Sequence[Draws], budget: Budget, resolution: int, neighbours: "_Neighbours | None" = None
+) -> list[_Found]:
+    """Return the draws that are networks inside the budget, in the order of their numbers."""
+    found = []
+    for draws in groups:
+        costs = complexity(draws.networks, resolution)
+        if neighbours is not None:
+            neighbours.see(costs, draws.exists)
+        rows = np.flatnonzero(draws.exists & budget.meets(costs))
+        table = draws.networks.table()[rows]
+        frame = values.digest(Frame(**draws.networks.frame())) + str(len(draws.networks.stages))
+        found += [
+            _Found(position=position, row=row, key=(frame, table[i].tobytes()), draws=draws, costs=costs)
+            for i, (position, row) in enumerate(zip(draws.positions[rows].tolist(), rows.tolist(), strict=True))
+        ]
+    return found if len(groups) == 1 else sorted(found, key=lambda one: one.position)
+
+
+def _held(source: Source, budget: Budget, resolution: int) -> int | None:
+    """Return how many distinct networks inside the budget a space holds; None where it is too large to look."""
+    groups = source.everything()
+    if groups is None:
+        return None
+    return len({one.key for one in _accepted(groups, budget, resolution)})
 
 
 class _Neighbours:
@@ -172,15 +264,3 @@ class _Neighbours:
                 + (f", next to the band {' and '.join(near)}" if near else "")
             )
         return "; ".join(sentences) or "the space holds no more"
-
-
-def _row(cost: Complexity, row: int) -> Complexity:
-    return Complexity(flops=int(cost.flops[row]), params=int(cost.params[row]), activations=int(cost.activations[row]))
-
-
-def _stack(costs: list[Complexity]) -> Complexity:
-    return Complexity(
-        flops=np.array([cost.flops for cost in costs], dtype=np.int64),
-        params=np.array([cost.params for cost in costs], dtype=np.int64),
-        activations=np.array([cost.activations for cost in costs], dtype=np.int64),
-    )

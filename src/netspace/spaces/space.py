@@ -1,73 +1,90 @@
 """A design space: parameters with laws, relations across stages, and what all its networks have in common.
 
-Raw draw j is a row of uniform numbers that depends on the space's parameters, the seed and j alone: a counter
-names each number, so draws can be made in any order, in any number, on any machine.
+A space is refined by methods that can be read aloud: `space("anynetx_a").share("group_width").increasing("width")`. How
+draws are made of it, how it is counted, and whether it contains a network stand in `drawing`, `counting`, `membership`.
 """
 
-import functools
-import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from netspace import values
+from netspace.checks import one_of
 from netspace.errors import SpaceError, did_you_mean
-from netspace.networks.regnet import adjust_widths, linear_widths
-from netspace.networks.spec import FloatArray, Frame, SpecArrays, StageArrays
+from netspace.networks.complexity import check_resolution
+from netspace.networks.spec import GROUPED, Frame, NetworkSpec
 from netspace.spaces.budget import Budget
-from netspace.spaces.laws import Law, as_range, draw
-from netspace.spaces.relations import Increasing, Independent, Relation, Share
+from netspace.spaces.chains import Chain, chain
+from netspace.spaces.counting import Estimate, distinct, everything, size
+from netspace.spaces.drawing import Coupled, draw_range
+from netspace.spaces.laws import Law, LogUniform, Uniform, as_range, law_values
+from netspace.spaces.membership import Membership, contains
+from netspace.spaces.parameters import BODY, INNER, PER_STAGE, RULE, Parameter
+from netspace.spaces.relations import (
+    Constant,
+    Decreasing,
+    Different,
+    Fixed,
+    Increasing,
+    Ratio,
+    Relation,
+    Share,
+    Total,
+    complement,
+    opposite,
+)
 from netspace.spaces.sample import Draws, Sample, sample
 
-PER_STAGE = ("depth", "width", "bottleneck_ratio", "group_width")
-"""The parameters that each stage of an AnyNet has."""
+if TYPE_CHECKING:
+    from netspace.spaces.union import SpaceUnion
 
-RULE = ("total_depth", "initial_width", "width_slope", "width_multiplier")
-"""The parameters from which the RegNet rule derives every depth and width."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """A parameter by name, and the law of its values."""
-
-    name: str
-    law: Law
+MAX_STAGES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignSpace(Frame):
     """A distribution over networks.
 
-    `parameters` are those of every stage (`depth`, `width`, `bottleneck_ratio`, `group_width`) or, where the
-    RegNet rule gives depths and widths, `total_depth`, `initial_width`, `width_slope` and `width_multiplier`
-    instead of the first two. `relations` tie a parameter across stages; one without is independent.
-    `source` says who described the space.
+    `parameters` are those of every stage (`depth`, `width` and, for X and Z blocks, `bottleneck_ratio` and
+    `group_width`) or, where the RegNet rule gives depths and widths, `total_depth`, `initial_width`, `width_slope`
+    and `width_multiplier` instead of the first two. `relations` tie a parameter across stages: draws have the law of
+    independent stages conditioned on all of them. `stride` is that of every stage's first block. `band` keeps the
+    networks whose complexity at `band_resolution` [pixels] it holds. `source` says who described the space.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
     relations: tuple[Relation, ...] = ()
     num_stages: int = 4
+    stride: int = 2
+    band: Budget = Budget()
+    band_resolution: int = 224
     source: str = ""
 
     def __post_init__(self) -> None:
         Frame.__post_init__(self)
+        if not (isinstance(self.num_stages, int) and 1 <= self.num_stages <= MAX_STAGES):
+            raise SpaceError(f"num_stages (={self.num_stages}) must be a whole number from 1 to {MAX_STAGES}")
+        one_of(self, "stride", SpaceError, (1, 2))
+        check_resolution(self.band_resolution)
         names = self.parameter_names
-        expected = (*RULE, *PER_STAGE[2:]) if self.is_linear else PER_STAGE
-        if sorted(names) != sorted(expected):
-            raise SpaceError(f"parameters (={', '.join(names)}) must be {', '.join(expected)}")
-        if not (isinstance(self.num_stages, int) and 1 <= self.num_stages <= 8):
-            raise SpaceError(f"num_stages (={self.num_stages}) must be a whole number from 1 to 8")
-        tied = [relation.parameter for relation in self.relations]
-        for name in tied:
+        needed = RULE if self.is_linear else BODY
+        allowed = (*needed, *(INNER if self.block in GROUPED else ()))
+        if len(set(names)) != len(names) or not set(needed) <= set(names) <= set(allowed):
+            optional = [name for name in allowed if name not in needed]
+            more = (
+                f"; there may be {' and '.join(optional)}" if optional else f", and no other with {self.block!r} blocks"
+            )
+            raise SpaceError(f"parameters (={', '.join(names)}) must be {', '.join(needed)}{more}")
+        for relation in self.relations:
+            name = relation.parameter
             if name not in PER_STAGE or name not in names:
                 stages = [n for n in PER_STAGE if n in names]
                 raise SpaceError(f"relation on {name!r}: no such parameter{did_you_mean(name, stages)}")
-            if tied.count(name) > 1:
-                raise SpaceError(f"relations on {name!r}: a parameter can have one, this has {tied.count(name)}")
+            relation.check(self.num_stages)
+        for name in dict.fromkeys(relation.parameter for relation in self.relations):
+            self.chain(name)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -77,7 +94,7 @@ class DesignSpace(Frame):
     @property
     def is_linear(self) -> bool:
         """Whether the RegNet rule gives depths and widths."""
-        return RULE[0] in self.parameter_names
+        return any(parameter.name in RULE for parameter in self.parameters)
 
     @property
     def digest(self) -> str:
@@ -91,20 +108,55 @@ class DesignSpace(Frame):
                 return parameter.law
         raise SpaceError(f"{name}: {self.name} has no such parameter{did_you_mean(name, self.parameter_names)}")
 
-    def relation(self, name: str) -> Relation:
-        """Return how a per-stage parameter is tied across stages."""
-        for relation in self.relations:
-            if relation.parameter == name:
-                return relation
-        return Independent(parameter=name)
+    def relations_of(self, name: str) -> tuple[Relation, ...]:
+        """Return the relations on a parameter."""
+        return tuple(relation for relation in self.relations if relation.parameter == name)
+
+    def chain(self, name: str) -> Chain:
+        """Return the values that a parameter of the stages can take along them. Raises: SpaceError where none can."""
+        return chain(self.law(name), self.relations_of(name), self.num_stages)
+
+    def refine(self, *relations: Relation) -> "DesignSpace":
+        """Return the space conditioned on more relations. Raises: SpaceError where they contradict each other."""
+        return replace(self, relations=(*self.relations, *relations))
 
     def share(self, name: str) -> "DesignSpace":
-        """Return the space refined by one value of a parameter for all stages."""
-        return self._tie(Share(parameter=name))
+        """Return the space refined by one value of a parameter for all stages, drawn once by its law."""
+        return self.refine(Share(parameter=name))
 
-    def increasing(self, name: str) -> "DesignSpace":
-        """Return the space refined by values of a parameter that never fall along the stages."""
-        return self._tie(Increasing(parameter=name))
+    def constant(self, name: str) -> "DesignSpace":
+        """Return the space conditioned on equal values of a parameter in all stages."""
+        return self.refine(Constant(parameter=name))
+
+    def different(self, name: str) -> "DesignSpace":
+        """Return the space refined by values of a parameter that differ from stage to stage."""
+        return self.refine(Different(parameter=name))
+
+    def increasing(self, name: str, *, strict: bool = False) -> "DesignSpace":
+        """Return the space refined by values of a parameter that never fall (`strict`: rise) along the stages."""
+        return self.refine(Increasing(parameter=name, strict=strict))
+
+    def decreasing(self, name: str, *, strict: bool = False) -> "DesignSpace":
+        """Return the space refined by values of a parameter that never rise (`strict`: fall) along the stages."""
+        return self.refine(Decreasing(parameter=name, strict=strict))
+
+    def ratio(self, name: str, low: float, high: float) -> "DesignSpace":
+        """Return the space refined by values that are `low` to `high` times those of the stage before."""
+        return self.refine(Ratio(parameter=name, low=low, high=high))
+
+    def total(self, name: str, low: float, high: float) -> "DesignSpace":
+        """Return the space refined by a sum over the stages in [low, high]: the total depth, say."""
+        return self.refine(Total(parameter=name, low=low, high=high))
+
+    def fix(self, **given: float | tuple[float, ...]) -> "DesignSpace":
+        """Return the space with a parameter's value given, for all stages or one by one: `fix(depth=(1, 2, 6, 2))`."""
+        space = self
+        for name, value in given.items():
+            if isinstance(value, tuple | list):
+                space = space.refine(Fixed(parameter=name, values=tuple(value)))
+            else:
+                space = space.narrow(**{name: value})
+        return space
 
     def narrow(self, **ranges: Any) -> "DesignSpace":
         """Return the space conditioned on closed ranges: `narrow(depth=(1, 6), bottleneck_ratio=1)`.
@@ -120,38 +172,105 @@ class DesignSpace(Frame):
                 raise SpaceError(f"{name}: {problem}") from None
         return replace(self, parameters=tuple(Parameter(name=n, law=law) for n, law in laws.items()))
 
-    def size(self) -> int | None:
-        """Return the exact number of distinct draws; None where the RegNet rule decides which exist."""
-        if self.is_linear:
-            return None
-        return math.prod(self.relation(name).count(self.law(name), self.num_stages) for name in self.parameter_names)
+    def within(self, *, resolution: int = 224, **bands: tuple[float, float]) -> "DesignSpace":
+        """Return the space conditioned on bands of complexity: `within(flops=(360e6, 400e6))`. Raises: SpaceError."""
+        unknown = [name for name in bands if name not in Budget.__dataclass_fields__]
+        if unknown:
+            raise SpaceError(f"{unknown[0]}: no such band{did_you_mean(unknown[0], Budget.__dataclass_fields__)}")
+        return replace(self, band=self.band.meet(Budget(**bands)), band_resolution=resolution)
+
+    def violate(self, relation: str | Relation) -> "DesignSpace":
+        """Return the space with one relation replaced by its complement, all others kept.
+
+        `relation` may be a parameter's name where it has one relation. Raises: SpaceError.
+
+        >>> from netspace.spaces.catalog import space
+        >>> a, b = space("anynetx_a"), space("anynetx_b")
+        >>> b.violate("bottleneck_ratio").size() == a.size() - b.size()
+        True
+        """
+        return self._exchange(relation, complement)
+
+    def reverse(self, relation: str | Relation) -> "DesignSpace":
+        """Return the space with one relation replaced by its strict opposite: what never falls falls in every stage.
+
+        `relation` may be a parameter's name where it has one relation. Raises: SpaceError.
+        """
+        return self._exchange(relation, opposite)
+
+    def _exchange(self, relation: str | Relation, change: Callable[[Relation], Relation]) -> "DesignSpace":
+        if isinstance(relation, str):
+            candidates = self.relations_of(relation)
+            if len(candidates) != 1:
+                self.law(relation)
+                which = ", ".join(repr(r.describe()) for r in candidates) or "none"
+                raise SpaceError(f"{relation}: {self.name} must have one relation on it, and has {which}")
+            relation = candidates[0]
+        if relation not in self.relations:
+            has = "; ".join(r.describe() for r in self.relations) or "none"
+            raise SpaceError(f"{relation.describe()!r} is no relation of {self.name}, whose relations are: {has}")
+        return replace(self, relations=tuple(change(r) if r == relation else r for r in self.relations))
+
+    def uniform(self) -> "DesignSpace":
+        """Return the space in which every draw has the same probability: the same values, relations and band."""
+        even = []
+        for parameter in self.parameters:
+            law = parameter.law
+            if isinstance(law, LogUniform):
+                law = Uniform(low=law.low, high=law.high, step=law.step)
+            even.append(Parameter(name=parameter.name, law=law))
+        return replace(self, parameters=tuple(even))
+
+    def framed(self, **fields: Any) -> "DesignSpace":
+        """Return the space with other fields of its frame: stem, classes, input channels."""
+        return replace(self, **fields)
+
+    def __or__(self, other: "DesignSpace | SpaceUnion") -> "SpaceUnion":
+        """Return the union of two spaces."""
+        from netspace.spaces.union import SpaceUnion
+
+        return SpaceUnion.of(self, other)
+
+    def size(self) -> int | Estimate:
+        """Return the exact number of distinct draws; where the RegNet rule or a band decides, an estimate."""
+        return size(self)
+
+    def distinct(self) -> int | Estimate:
+        """Return the number of distinct networks after widths are adjusted: exact where it can be counted."""
+        return distinct(self)
+
+    def contains(self, spec: NetworkSpec) -> Membership:
+        """Return whether some draw is adjusted to a network and, if none is, what it breaks."""
+        return contains(self, spec)
+
+    def num_draws(self) -> int:
+        """Return the exact number of distinct draws before the RegNet rule or a band leaves some out."""
+        return math.prod(
+            self.chain(name).count() if name in PER_STAGE else len(law_values(self.law(name)))
+            for name in self.parameter_names
+        )
 
     def free_parameters(self) -> int:
         """Return how many numbers are free."""
         return sum(
-            self.relation(name).free(self.num_stages) if name in PER_STAGE else 1 for name in self.parameter_names
+            min((r.free(self.num_stages) for r in self.relations_of(name)), default=self.num_stages)
+            if name in PER_STAGE
+            else 1
+            for name in self.parameter_names
+            if len(law_values(self.law(name))) > 1
         )
 
-    def draw(self, start: int, stop: int, *, seed: int = 0) -> Draws:
-        """Return raw draws [start, stop) as columns; no draw depends on which others are asked for."""
-        uniform = self._uniform(start, stop, seed)
-        drawn: dict[str, FloatArray] = {}
-        stages: dict[str, FloatArray] = {}
-        for position, name in enumerate(self.parameter_names):
-            columns = uniform[:, position * self.num_stages : (position + 1) * self.num_stages]
-            if name not in PER_STAGE:
-                drawn[name] = draw(self.law(name), columns[:, 0])
-                continue
-            stages[name] = self.relation(name).draw(self.law(name), columns)
-            drawn.update({f"{name}[{i}]": stages[name][:, i] for i in range(self.num_stages)})
-        exists = np.ones(stop - start, dtype=bool)
-        if self.is_linear:
-            rule = linear_widths(*(drawn[name] for name in RULE), max_stages=self.num_stages)
-            exists = (rule.num_stages == self.num_stages) & ~rule.skipped
-            # A draw that is no network still needs some numbers in its row.
-            stages["depth"] = np.where(exists[:, None], rule.depths, 1).astype(np.float64)
-            stages["width"] = np.where(exists[:, None], rule.widths, 8).astype(np.float64)
-        return Draws(start=start, drawn=drawn, networks=self._networks(stages), exists=exists)
+    def draw(self, start: int, stop: int, *, seed: int = 0, coupled_to: "DesignSpace | None" = None) -> Draws:
+        """Return raw draws [start, stop) as columns; no draw depends on which others are asked for.
+
+        `coupled_to` names a space whose uniform numbers are used: two spaces with the same parameters, coupled to
+        the same one, differ only by their laws and relations. Raises: SpaceError where the parameters differ.
+        """
+        return draw_range(self, start, stop, seed=seed, coupled_to=coupled_to)
+
+    def batches(self, start: int, stop: int, *, seed: int = 0) -> tuple[Draws, ...]:
+        """Return raw draws [start, stop) in groups that share a frame: one group."""
+        return (self.draw(start, stop, seed=seed),)
 
     def sample(
         self,
@@ -162,9 +281,13 @@ class DesignSpace(Frame):
         flops: tuple[float, float] | None = None,
         params: tuple[float, float] | None = None,
         activations: tuple[float, float] | None = None,
+        repeats: bool = False,
+        coupled_to: "DesignSpace | None" = None,
     ) -> Sample:
         """Return the first n distinct networks inside closed bands of complexity at `resolution` [pixels].
 
+        `repeats` lets a network come again. `coupled_to` names a space whose raw draws are shared (see `draw`): such
+        samples are not independent of each other, so no verdict may be made of them.
         Raises: as `netspace.spaces.sample.sample`.
 
         >>> from netspace.spaces.catalog import space
@@ -173,49 +296,10 @@ class DesignSpace(Frame):
         (2, True)
         """
         budget = Budget(flops=flops, params=params, activations=activations)
-        return sample(self, n, seed=seed, resolution=resolution, budget=budget)
+        source = self if coupled_to is None else Coupled(space=self, to=coupled_to)
+        return sample(source, n, seed=seed, resolution=resolution, budget=budget, repeats=repeats)
 
-    def _tie(self, relation: Relation) -> "DesignSpace":
-        return replace(self, relations=(*self.relations, relation))
-
-    def _uniform(self, start: int, stop: int, seed: int) -> FloatArray:
-        """Return uniform numbers in [0, 1) of shape (stop - start, parameters x stages)."""
-        columns = len(self.parameters) * self.num_stages
-        # Philox makes four numbers per step of its counter; a row begins at a step of its own.
-        steps = -(-columns // 4)
-        bits = np.random.Philox(key=_stream_key(replace(self, name="", source=""), seed)).advance(start * steps)
-        # Raw bits are the same in every version of NumPy; what a Generator makes of them need not be.
-        raw = bits.random_raw((stop - start) * steps * 4).reshape(stop - start, steps * 4)
-        uniform: FloatArray = (raw[:, :columns] >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return uniform
-
-    def _networks(self, stages: Mapping[str, FloatArray]) -> SpecArrays:
-        widths, group_widths = adjust_widths(
-            stages["width"].astype(np.int64),
-            stages["bottleneck_ratio"],
-            stages["group_width"].astype(np.int64),
-        )
-        return SpecArrays(
-            stages=tuple(
-                StageArrays(
-                    depth=stages["depth"][:, i].astype(np.int64),
-                    width=widths[:, i],
-                    group_width=group_widths[:, i],
-                    bottleneck_ratio=stages["bottleneck_ratio"][:, i],
-                )
-                for i in range(self.num_stages)
-            ),
-            **self.frame(),
-        )
-
-
-@functools.lru_cache(maxsize=256)
-def _stream_key(space: DesignSpace, seed: int) -> int:
-    """Return the key of a space's stream of raw draws; classes, channels and stem do not change it."""
-    parts = (
-        [values.digest(parameter) for parameter in space.parameters],
-        [values.digest(relation) for relation in space.relations],
-        space.num_stages,
-        seed,
-    )
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:16], "big")
+    def everything(self) -> tuple[Draws, ...] | None:
+        """Return every draw once, in groups that share a frame; None where there are too many."""
+        listed = everything(self)
+        return None if listed is None else (listed,)
