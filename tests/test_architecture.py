@@ -39,9 +39,10 @@ MAY_IMPORT = {
         "running",
         "study_file",
     },
-    "cli": GROUND | {"__version__", "execution", "networks", "running", "spaces", "stats", "storage", "study"},
+    "cli": GROUND
+    | {"__version__", "backends", "execution", "networks", "running", "spaces", "stats", "storage", "study"},
     "__main__": {"cli"},
-    "__init__": {"networks", "spaces", "stats", "study", "backends"},
+    "__init__": {"networks", "spaces", "stats", "study", "backends", "training"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
 SLOW_TO_IMPORT = {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}

@@ -13,6 +13,8 @@ from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
 from netspace.spaces.space import DesignSpace
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.trial import TrialResult
 
 __version__ = "0.1.0"
 
@@ -26,14 +28,22 @@ __all__ = [
     "build",
     "compare",
     "complexity",
+    "fuse",
     "load",
+    "load_checkpoint",
+    "load_record",
     "network",
     "regnet",
     "save",
     "space",
 ]
 
-_LAZY = {"Study": ("netspace.study", "Study"), "compare": ("netspace.stats", "compare")}
+_LAZY = {
+    "HubNetwork": ("netspace.backends.torch_hub", "HubNetwork"),  # needs an extra: not in `import *`
+    "Study": ("netspace.study", "Study"),
+    "compare": ("netspace.stats", "compare"),
+    "load_record": ("netspace.backends.record", "load_record"),
+}
 
 
 def build(spec: NetworkSpec, *, backend: str = "torch", seed: int = 0) -> Any:
@@ -46,14 +56,24 @@ def build(spec: NetworkSpec, *, backend: str = "torch", seed: int = 0) -> Any:
     return get_backend(backend).build(spec, seed=seed)
 
 
-def save(network: Any, folder: str | Path, *, backend: str = "torch") -> None:
+def save(
+    network: Any,
+    folder: str | Path,
+    *,
+    recipe: TrainingRecipe | None = None,
+    result: TrialResult | None = None,
+    backend: str = "torch",
+) -> None:
     """Write a network to a folder: `network.json` (its spec) and `model.safetensors` (its weights).
+
+    `recipe.json` and `result.json` stand beside them where they are given; `load_record` reads them. What an older
+    network left in the folder is replaced as a whole.
 
     Raises: CheckpointError where the folder cannot be written.
     """
     from netspace.backends import get_backend
 
-    get_backend(backend).save(network, Path(folder))
+    get_backend(backend).save(network, Path(folder), recipe=recipe, result=result)
 
 
 def load(folder: str | Path, *, backend: str = "torch") -> Any:
@@ -66,8 +86,38 @@ def load(folder: str | Path, *, backend: str = "torch") -> Any:
     return get_backend(backend).load(Path(folder))
 
 
+def fuse(network: Any) -> Any:
+    """Return a copy of a network for inference: the same logits, its batch norms folded into its convolutions.
+
+    The copy stays in evaluation mode and is not saved; fold again after loading.
+
+    Raises: InputError for anything but a network that netspace built.
+    """
+    from netspace.backends.torch_fusing import fuse as fold
+
+    return fold(network)
+
+
+def load_checkpoint(
+    path: str | Path, *, num_classes: int | None = None, in_channels: int | None = None, seed: int = 0
+) -> Any:
+    """Return the RegNet of a weights file of torchvision, timm or pycls as a PyTorch module, in evaluation mode.
+
+    Another `num_classes` than the file's gives a fresh head, drawn from `seed`; `in_channels` other than the file's
+    adapts the stem (see `netspace.backends.published`). The network's `spec` is derived from the tensors.
+
+    Raises: CheckpointError, which lists what is missing, unknown, misshapen, of another type or not finite;
+    MissingFrameworkError.
+    """
+    from netspace.backends import needed_by
+
+    with needed_by("load_checkpoint", extra="torch"):
+        from netspace.backends.published import load_checkpoint as load_published
+    return load_published(Path(path), num_classes=num_classes, in_channels=in_channels, seed=seed)
+
+
 def __getattr__(name: str) -> Any:
-    """Load what needs SciPy or SQLAlchemy when it is first asked for."""
+    """Load what needs more than NumPy when it is first asked for."""
     if name not in _LAZY:
         raise AttributeError(f"module 'netspace' has no attribute {name!r}")
     import importlib

@@ -4,6 +4,8 @@
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from netspace.errors import InputError, MissingFrameworkError, did_you_mean
 from netspace.training.backend import Backend
@@ -17,12 +19,22 @@ def get_backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise InputError(f"backend {name!r} does not exist{did_you_mean(name, BACKENDS)}")
     module, _, attribute = BACKENDS[name].partition(":")
+    with needed_by(f"backend {name!r}", extra=name):
+        made: type[Backend] = getattr(importlib.import_module(module), attribute)
+    return made()
+
+
+@contextmanager
+def needed_by(what: str, *, extra: str) -> Iterator[None]:
+    """Tell a package that is missing in this block in one sentence, with the line that installs it.
+
+    Raises: MissingFrameworkError in place of the ModuleNotFoundError of a package that is not ours.
+    """
     try:
-        backend: Backend = getattr(importlib.import_module(module), attribute)()
+        yield
     except ModuleNotFoundError as problem:
         if problem.name and problem.name.startswith("netspace"):
             raise
         raise MissingFrameworkError(
-            f"backend {name!r} needs the package {problem.name!r}; install it with: pip install 'netspace[{name}]'"
+            f"{what} needs the package {problem.name!r}; install it with: pip install 'netspace[{extra}]'"
         ) from None
-    return backend

@@ -1,10 +1,10 @@
-"""A network as a folder of two files: `network.json` (its spec) and `model.safetensors` (its weights).
+"""A network as a folder: `network.json` (its spec), `model.safetensors` (its weights), and its record beside them.
 
 Nothing is ever unpickled: safetensors holds numbers and names, and no code.
 """
 
-import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -12,27 +12,45 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from netspace.backends.record import RECIPE_FILE, RESULT_FILE, as_json, read_json
+from netspace.backends.torch_fusing import FoldedNet
 from netspace.backends.torch_model import AnyNet, build
 from netspace.errors import CheckpointError, SpecError
 from netspace.files import written_aside
 from netspace.networks.spec import NetworkSpec
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.trial import TrialResult
 
 SPEC_FILE = "network.json"
 WEIGHTS_FILE = "model.safetensors"
 
 
-def save_network(network: AnyNet, folder: Path) -> None:
-    """Write a network's spec and weights, each aside first and then renamed.
+def save_network(
+    network: AnyNet, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+) -> None:
+    """Write a network's spec and weights, and what is given of its record.
 
-    Raises: CheckpointError where the folder cannot be written.
+    All files are written aside before the first of an older network is touched. The older spec and record go first
+    and the new spec comes last, so that a save cut short leaves no network rather than a mixture of two.
+
+    Raises: CheckpointError where the folder cannot be written, or the network is folded.
     """
+    if isinstance(network, FoldedNet):
+        raise CheckpointError("network is folded and no file holds it; save the network that was given to `fuse`")
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    contents = {WEIGHTS_FILE: save(tensors, metadata={"network": network.spec.digest})}
+    record = {RECIPE_FILE: recipe, RESULT_FILE: result}
+    contents |= {name: as_json(value) for name, value in record.items() if value is not None}
+    contents[SPEC_FILE] = as_json(network.spec)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder / WEIGHTS_FILE) as file:
-            file.write(save(tensors, metadata={"network": network.spec.digest}))
-        with written_aside(folder / SPEC_FILE) as file:
-            file.write((json.dumps(network.spec.to_dict(), indent=2) + "\n").encode())
+        with ExitStack() as stack:
+            for name, content in reversed(contents.items()):  # the last that is opened is the first to be renamed
+                file = stack.enter_context(written_aside(folder / name))
+                file.write(content)
+                file.flush()
+            for name in (SPEC_FILE, *record):
+                (folder / name).unlink(missing_ok=True)
     except OSError as problem:
         raise CheckpointError(f"folder {str(folder)!r} cannot be written ({problem.strerror})") from None
 
@@ -44,15 +62,14 @@ def load_network(folder: Path) -> AnyNet:
     listed by name.
     """
     try:
-        spec = NetworkSpec.from_dict(json.loads((folder / SPEC_FILE).read_text(encoding="utf-8")))
-    except OSError as problem:
-        raise CheckpointError(f"{folder / SPEC_FILE}: cannot be read ({problem.strerror})") from None
+        spec = NetworkSpec.from_dict(read_json(folder / SPEC_FILE))
     except SpecError as problem:
         raise CheckpointError(f"{folder / SPEC_FILE}: {problem}") from None
-    except ValueError as problem:
-        raise CheckpointError(f"{folder / SPEC_FILE}: not valid JSON ({problem})") from None
     network = build(spec)
     tensors = read_tensors(folder / WEIGHTS_FILE)
+    stem = tensors.get("stem.conv.weight")
+    if stem is not None and stem.is_floating_point():
+        network = network.to(stem.dtype)
     check_tensors(tensors, network.state_dict(), source=folder / WEIGHTS_FILE)
     network.load_state_dict(tensors)
     return network.eval()
@@ -69,7 +86,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: not a safetensors file ({problem})") from None
 
 
-def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: Path) -> None:
+def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path) -> None:
     """Check that a file holds exactly the tensors of a network, with their shapes, types and finite numbers.
 
     Raises: CheckpointError, which lists what is missing, unknown, misshapen, of another type, or not finite.

@@ -34,9 +34,11 @@ class TorchBackend:
         """Return the network as an `nn.Module`, initialised from `seed`."""
         return build(spec, seed=seed)
 
-    def save(self, network: AnyNet, folder: Path) -> None:
-        """Write `network.json` and `model.safetensors`."""
-        save_network(network, folder)
+    def save(
+        self, network: AnyNet, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+    ) -> None:
+        """Write `network.json` and `model.safetensors`, and what is given of the record."""
+        save_network(network, folder, recipe=recipe, result=result)
 
     def load(self, folder: Path) -> AnyNet:
         """Return the network of a folder."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from netspace import __version__
-from netspace.cli import networks, spaces, studies
+from netspace.cli import bench, networks, spaces, studies
 from netspace.errors import NetspaceError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 
 for part in (networks, spaces, studies):
     app.add_typer(part.app)
+app.add_typer(bench.app, name="bench")
 
 # The family of wrong words on a command line, which typer exports only by its members.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]

@@ -1,22 +1,25 @@
-"""Commands about single networks: what the zoo holds, and what a network consists of."""
+"""Commands about single networks: what the zoo holds, what a network consists of, how it leaves for elsewhere."""
 
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from netspace import values
+from netspace.backends import needed_by
 from netspace.cli.options import AsJson, Resolution
 from netspace.cli.tables import print_json, print_table, table
-from netspace.errors import InputError, SpecError
+from netspace.errors import InputError, SpecError, did_you_mean
 from netspace.networks.complexity import Complexity, Part, complexity, parts
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import NETWORKS, network
 
 app = typer.Typer()
+
+FORMATS = ("onnx", "torch", "timm", "torchvision", "pycls")
 
 
 @app.command("zoo", epilog="Example: netspace zoo --json")
@@ -49,6 +52,55 @@ def show(
         print_json({"network": spec.to_dict(), "digest": spec.digest, "parts": values.to_dict(layers)} | total)
     else:
         print_parts(name, spec, layers, complexity(spec, resolution), resolution)
+
+
+@app.command(epilog="Example: netspace export runs/best --to onnx -o model.onnx --resolution 96")
+def export(
+    network_path: Annotated[
+        Path, typer.Argument(help="A folder that `netspace.save` wrote, or a published checkpoint.", metavar="NETWORK")
+    ],
+    to: Annotated[str, typer.Option(help=f"What to write: {', '.join(FORMATS)}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
+    resolution: Resolution = 224,
+) -> None:
+    """Write a trained network for another program, after checking that it computes the same there.
+
+    onnx: for onnxruntime and others. torch: a program of torch.export, which needs no netspace. timm, torchvision,
+    pycls: safetensors with that library's key names.
+    """
+    if to not in FORMATS:
+        raise InputError(f"--to {to!r} is not something to export to{did_you_mean(to, FORMATS)}")
+    with needed_by("export", extra="torch"):
+        from netspace.backends import torch_export
+    network = read_network(network_path)
+    if to == "onnx":
+        done = torch_export.export_onnx(network, output, resolution=resolution)
+    elif to == "torch":
+        done = torch_export.export_program(network, output, resolution=resolution)
+    else:
+        done = torch_export.export_published(network, output, style=to, resolution=resolution)
+    print(
+        f"{to}: {output} ({done.size / 2**20:.1f} MiB){f', opset {done.opset}' if done.opset else ''}, largest "
+        f"difference {done.difference:.1g} of the largest logit over batches of "
+        f"{' and '.join(map(str, torch_export.CHECKED_BATCHES))}"
+    )
+
+
+def read_network(path: Path) -> Any:
+    """Return the network of a folder or a published file; a name has no trained weights. Raises: InputError."""
+    from netspace.backends.checkpoints import load_network
+    from netspace.backends.published import load_checkpoint
+
+    if path.is_dir():
+        return load_network(path)
+    if path.exists():
+        return load_checkpoint(path)
+    if str(path) in NETWORKS:
+        raise InputError(
+            f"network {str(path)!r} is a name, and its weights would be random; "
+            "give a folder that netspace.save wrote, or a published checkpoint"
+        )
+    raise InputError(f"network {str(path)!r}: there is no such folder or file")
 
 
 def read_spec(path: Path) -> NetworkSpec:

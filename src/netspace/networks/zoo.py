@@ -44,6 +44,14 @@ _REGNETY = {
     "32gf": (20, 232, 115.89, 2.53, 232),
 }
 
+# torchvision rounds widths to groups half upwards, and up where a tenth would be lost: three networks differ.
+#    name              widths in torchvision
+_TORCHVISION = {
+    "regnetx_400mf": (32, 64, 160, 400),  # 392 = 24.5 groups of 16: 25, where half-to-even gives 24
+    "regnety_800mf": (64, 144, 320, 784),  # 136 = 8.5 and 776 = 48.5 groups of 16: 9 and 49, not 8 and 48
+    "regnety_8.0gf": (224, 448, 896, 2016),  # 192 = 3.4 groups of 56: 4, because 3 are less than 0.9 * 192
+}
+
 
 #        size      d   w_0  w_a    w_m   g  head
 _REGNETZ = {
@@ -71,6 +79,12 @@ def _regnet(row: tuple[int, int, float, float, int], se_ratio: float | None = No
         group_width=group,
         se_ratio=se_ratio,
     )
+
+
+def _torchvision(name: str) -> NetworkSpec:
+    spec = _ZOO[name]()
+    widths = zip(spec.stages, _TORCHVISION[name], strict=True)
+    return dataclasses.replace(spec, stages=tuple(dataclasses.replace(stage, width=width) for stage, width in widths))
 
 
 def _regnetz(row: tuple[int, int, float, float, int, int]) -> NetworkSpec:
@@ -130,6 +144,7 @@ _ZOO: dict[str, Callable[[], NetworkSpec]] = {
     "regnetx_small": _regnetx_small,
     **{f"regnetx_{size}": partial(_regnet, row) for size, row in _REGNETX.items()},
     **{f"regnety_{size}": partial(_regnet, row, se_ratio=0.25) for size, row in _REGNETY.items()},
+    **{f"{name}_torchvision": partial(_torchvision, name) for name in _TORCHVISION},
     **{f"regnetz_{size}": partial(_regnetz, row) for size, row in _REGNETZ.items()},
     **{name: partial(_resnet, row) for name, row in _RESNETS.items()},
     "resnet56_cifar": _resnet56_cifar,
@@ -148,3 +163,27 @@ def network(name: str) -> NetworkSpec:
     if name not in _ZOO:
         raise SpecError(f"network {name!r} is not in the zoo{did_you_mean(name, NETWORKS)}")
     return _ZOO[name]()
+
+
+def name_of(spec: NetworkSpec) -> str | None:
+    """Return the name of the network with this spec, or None.
+
+    The number of classes, the channels of the images and what matters in training only may differ.
+
+    >>> name_of(dataclasses.replace(network("regnety_200mf"), num_classes=10))
+    'regnety_200mf'
+    """
+    wanted = _essence(spec)
+    return next((name for name in NETWORKS if _essence(network(name)) == wanted), None)
+
+
+def _essence(spec: NetworkSpec) -> NetworkSpec:
+    return dataclasses.replace(
+        spec,
+        num_classes=1,
+        in_channels=1,
+        dropout=0.0,
+        stochastic_depth=0.0,
+        zero_init_last=False,
+        norm_momentum=1.0,
+    )

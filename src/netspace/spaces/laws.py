@@ -214,8 +214,13 @@ class Inverse:
         else:
             index = self.guide.take(cell + state * self.cells)
             offset = state * self.num_values
-        for _ in range(self.corrections):
+        if self.corrections:
             index += self.cumulative.take(index) <= uniform
+        if self.corrections > 1:  # rarely needed: where a cell holds many improbable values
+            rest = np.flatnonzero(self.cumulative.take(index) <= uniform)
+            while len(rest):
+                index[rest] += 1
+                rest = rest[self.cumulative.take(index[rest]) <= uniform[rest]]
         return index - offset
 
 

@@ -14,6 +14,7 @@ from netspace.networks.complexity import MEASURES, Complexity, check_resolution,
 from netspace.networks.plan import sides
 from netspace.networks.spec import FloatArray, Frame, IntArray, NetworkSpec, SpecArrays
 from netspace.spaces.budget import Budget, show_band
+from netspace.spaces.latency import Latency, LatencyBand
 
 BATCH = 16_384
 """Raw draws made at once; it changes speed and memory, never a sample."""
@@ -70,7 +71,8 @@ class Sample:
     `positions[i]` is the number j of the raw draw that gave network i, `drawn[i]` what it drew before widths
     were adjusted to group widths. `draws` raw draws were made up to the last network; `in_band` of them met
     the budget, `duplicates` of which repeated a network. `complexity` holds arrays of shape (n,). `exhausted` says
-    that the space holds no other network there, so that fewer were given than were asked for.
+    that the space holds no other network there, so that fewer were given than were asked for. `latencies` are the
+    (median, noise) [ms] of the networks where a band of latency was asked for.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Sample:
     draws: int
     in_band: int
     exhausted: bool = False
+    latencies: tuple[Latency, ...] = ()
 
     @property
     def acceptance(self) -> float:
@@ -108,14 +111,17 @@ def sample(
     seed: int = 0,
     resolution: int = 224,
     budget: Budget | None = None,
+    latency: LatencyBand | None = None,
     repeats: bool = False,
     max_draws: int = MAX_DRAWS,
 ) -> Sample:
     """Return the first n distinct networks whose complexity at `resolution` [pixels] meets the budget.
 
-    A larger n only appends. A space that holds fewer gives all of them, and `exhausted` says so. With `repeats` the
-    first n draws count, whatever they repeat. Raises: SpaceError where `max_draws` draws do not hold n such networks,
-    with the acceptance seen and the complexities next to the band; SpecError where the resolution is too small.
+    A larger n only appends. A space that holds fewer gives all of them, and `exhausted` says so. A band of `latency`
+    decides after the budget, by measuring. With `repeats` the first n draws count, whatever they repeat.
+
+    Raises: SpaceError where `max_draws` draws do not hold n such networks, with the acceptance seen and the
+    complexities next to the band; SpecError where the resolution is too small.
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise SpaceError(f"n (={n!r}) must be a whole number of networks, at least 1")
@@ -125,17 +131,20 @@ def sample(
     # Strides are the same in every network of a frame, so the first draws tell whether the image suffices.
     for draws in source.batches(0, 64, seed=seed):
         sides(draws.networks, check_resolution(resolution))
-    held = None if repeats else _held(source, budget, resolution)
+    held = None if repeats or latency else _held(source, budget, resolution)
     target = n if held is None else min(n, held)
     found: list[_Found] = []
     seen: set[tuple[str, bytes]] = set()
     neighbours = _Neighbours(budget)
+    clock = _Clock(latency, n)
     in_band = last = 0
     for start in range(0, max_draws, BATCH):
         stop = min(start + BATCH, max_draws)
         for one in _accepted(source.batches(start, stop, seed=seed), budget, resolution, neighbours):
             if len(found) == target:
                 break
+            if latency is not None and not latency.holds(clock(one)):
+                continue
             in_band += 1
             if one.key in seen and not repeats:
                 continue
@@ -165,6 +174,7 @@ def sample(
         draws=last,
         in_band=in_band,
         exhausted=len(found) < n,
+        latencies=tuple(clock(one) for one in found) if latency else (),
     )
 
 
@@ -221,6 +231,27 @@ def _accepted(
             for i, (position, row) in enumerate(zip(draws.positions[rows].tolist(), rows.tolist(), strict=True))
         ]
     return found if len(groups) == 1 else sorted(found, key=lambda one: one.position)
+
+
+class _Clock:
+    """Measures the latency of accepted draws, each network once, and gives up after a stated number."""
+
+    def __init__(self, band: LatencyBand | None, n: int) -> None:
+        self._band, self._n = band, n
+        self._seen: dict[tuple[str, bytes], Latency] = {}
+
+    def __call__(self, one: _Found) -> Latency:
+        assert self._band is not None
+        if one.key not in self._seen:
+            if len(self._seen) == self._band.most:
+                medians = [median for median, _ in self._seen.values()]
+                inside = sum(self._band.holds(latency) for latency in self._seen.values())
+                raise SpaceError(
+                    f"{self._band.describe()}: of {len(self._seen):,} networks that were measured {inside} of "
+                    f"{self._n} lie there; they took {min(medians):.3g} to {max(medians):.3g} ms"
+                )
+            self._seen[one.key] = self._band.measure(one.network())
+        return self._seen[one.key]
 
 
 def _held(source: Source, budget: Budget, resolution: int) -> int | None:

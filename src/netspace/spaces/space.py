@@ -18,6 +18,7 @@ from netspace.spaces.budget import Budget
 from netspace.spaces.chains import Chain, chain
 from netspace.spaces.counting import Estimate, distinct, everything, size
 from netspace.spaces.drawing import Coupled, draw_range
+from netspace.spaces.latency import LatencyBand
 from netspace.spaces.laws import Law, LogUniform, Uniform, as_range, law_values
 from netspace.spaces.membership import Membership, contains
 from netspace.spaces.parameters import BODY, INNER, PER_STAGE, RULE, Parameter
@@ -281,13 +282,16 @@ class DesignSpace(Frame):
         flops: tuple[float, float] | None = None,
         params: tuple[float, float] | None = None,
         activations: tuple[float, float] | None = None,
+        latency: LatencyBand | None = None,
         repeats: bool = False,
         coupled_to: "DesignSpace | None" = None,
     ) -> Sample:
         """Return the first n distinct networks inside closed bands of complexity at `resolution` [pixels].
 
-        `repeats` lets a network come again. `coupled_to` names a space whose raw draws are shared (see `draw`): such
-        samples are not independent of each other, so no verdict may be made of them.
+        `latency` is a band that decides by measuring. `repeats` lets a network come again. `coupled_to` names a space
+        whose raw draws are shared (see `draw`): such samples are not independent of each other, so no verdict may be
+        made of them.
+
         Raises: as `netspace.spaces.sample.sample`.
 
         >>> from netspace.spaces.catalog import space
@@ -297,7 +301,7 @@ class DesignSpace(Frame):
         """
         budget = Budget(flops=flops, params=params, activations=activations)
         source = self if coupled_to is None else Coupled(space=self, to=coupled_to)
-        return sample(source, n, seed=seed, resolution=resolution, budget=budget, repeats=repeats)
+        return sample(source, n, seed=seed, resolution=resolution, budget=budget, latency=latency, repeats=repeats)
 
     def everything(self) -> tuple[Draws, ...] | None:
         """Return every draw once, in groups that share a frame; None where there are too many."""

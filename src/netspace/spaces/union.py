@@ -12,6 +12,7 @@ from netspace.errors import SpaceError
 from netspace.networks.spec import Frame, NetworkSpec
 from netspace.spaces.budget import Budget
 from netspace.spaces.counting import Estimate
+from netspace.spaces.latency import LatencyBand
 from netspace.spaces.laws import Choice, law_values
 from netspace.spaces.membership import Membership
 from netspace.spaces.parameters import Parameter
@@ -133,6 +134,7 @@ class SpaceUnion:
         flops: tuple[float, float] | None = None,
         params: tuple[float, float] | None = None,
         activations: tuple[float, float] | None = None,
+        latency: LatencyBand | None = None,
         repeats: bool = False,
     ) -> Sample:
         """Return the first n distinct networks inside closed bands of complexity at `resolution` [pixels].
@@ -140,7 +142,7 @@ class SpaceUnion:
         Raises: as `netspace.spaces.sample.sample`.
         """
         budget = Budget(flops=flops, params=params, activations=activations)
-        return sample(self, n, seed=seed, resolution=resolution, budget=budget, repeats=repeats)
+        return sample(self, n, seed=seed, resolution=resolution, budget=budget, latency=latency, repeats=repeats)
 
     def _count(self, count: Any) -> int | Estimate:
         """Return the count of the union by inclusion and exclusion."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
+from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 
@@ -22,8 +23,10 @@ class Backend(Protocol):
         """Return the framework's own module, its weights initialised from `seed`."""
         ...
 
-    def save(self, network: Any, folder: Path) -> None:
-        """Write a network's spec and weights to a folder. Raises: CheckpointError."""
+    def save(
+        self, network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+    ) -> None:
+        """Write a network's spec and weights to a folder, and how it was trained. Raises: CheckpointError."""
         ...
 
     def load(self, folder: Path) -> Any:
