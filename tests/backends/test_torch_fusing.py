@@ -84,10 +84,28 @@ def test_a_folded_network_answers_only():
     folded = ns.fuse(ns.build(SPEC).train())
     assert not any(layer.training for layer in folded.modules())
     assert not any(parameter.requires_grad for parameter in folded.parameters())
-    assert folded.stem.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert folded.stem.conv.conv.weight.is_contiguous(memory_format=torch.channels_last)
     assert [tuple(one.shape) for one in folded.features(torch.rand(1, 3, 32, 32))] == [(1, 16, 8, 8)]
     with pytest.raises(InputError, match="folded and cannot be trained"):
         folded.train()
+
+
+@torch.no_grad()
+def test_weights_that_were_laid_out_follow_every_change():
+    network = disturbed(SPEC)
+    folded = ns.fuse(network)
+    image = torch.rand(2, 3, 32, 32)
+    before = folded(image)
+    again = copy.deepcopy(folded)
+    assert torch.equal(again(image), before)
+    again.stem.conv.conv.weight.mul_(2)
+    assert not torch.equal(again(image), before)
+    again.load_state_dict(folded.state_dict())
+    assert torch.equal(again(image), before)
+    coarse = folded.to(torch.bfloat16)(image.bfloat16())
+    assert coarse.dtype == torch.bfloat16
+    assert (coarse.float() - before).abs().max() < 0.1 * before.abs().max()
+    assert (folded.double()(image.double()) - before).abs().max() < 0.1 * before.abs().max()
 
 
 def test_a_folded_network_is_not_saved(tmp_path):

@@ -164,7 +164,9 @@ def _prepared(network: AnyNet, path: Path, resolution: int, *, suffix: str) -> A
         raise InputError(f"output {str(path)!r} must end in {suffix}; nearest: {str(path.with_suffix(suffix))!r}")
     if not path.parent.is_dir():
         raise InputError(f"output {str(path)!r}: the folder {str(path.parent)!r} does not exist")
-    return copy.deepcopy(network).cpu().eval()
+    # In the plain layout: PyTorch's archive warns of tensors that are laid out otherwise.
+    plain: AnyNet = copy.deepcopy(network).cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return plain
 
 
 def _images(network: AnyNet, batch: int, resolution: int) -> Tensor:

@@ -1,5 +1,7 @@
 """Batch norms folded into the convolutions before them: the same function, fewer operators, for inference only.
 
+On a CPU, a convolution and its ReLU are then one operator of oneDNN, with its weights laid out as it wants them.
+
 How much faster that is, `netspace bench infer` measures and `docs/results/inference.md` shows.
 """
 
@@ -7,7 +9,7 @@ import copy
 from typing import Any, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from netspace.backends.torch_model import AnyNet, ConvNorm
 from netspace.errors import InputError
@@ -25,10 +27,14 @@ class FoldedNet(AnyNet):
         self.spec = network.spec
         for name, part in network.named_children():
             self.add_module(name, copy.deepcopy(part))
-        for layer in self.modules():
+        for layer in list(self.modules()):
             if isinstance(layer, ConvNorm) and hasattr(layer, "norm"):
                 _fold(layer.conv, layer.norm)  # type: ignore[arg-type]
                 del layer.norm
+                relu = isinstance(getattr(layer, "activation", None), nn.ReLU)
+                layer.conv = FoldedConv(layer.conv, relu=relu)  # type: ignore[arg-type]
+                if relu:
+                    del layer.activation
         self.eval().requires_grad_(False)
         # In this layout a CPU's convolutions need not reorder images between them, which gains as much as folding.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -38,6 +44,55 @@ class FoldedNet(AnyNet):
         if mode:
             raise InputError("network is folded and cannot be trained; train the network that was given to `fuse`")
         return super().train(mode)
+
+
+class FoldedConv(nn.Module):
+    """A convolution, and the ReLU after it where there is one, as one operator.
+
+    On a CPU whose PyTorch has oneDNN the weights are laid out once, at the first call, as its kernels want them;
+    elsewhere, and where a program is exported, the two operators run as they are.
+    """
+
+    def __init__(self, conv: nn.Conv2d, *, relu: bool) -> None:
+        super().__init__()
+        self.conv = conv
+        self.relu = relu
+        self._packed: Tensor | None = None
+        self._packed_version = -1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, in_width, height, width) to (batch, out_width, height / stride, width / stride)."""
+        conv = self.conv
+        if not _has_onednn(x):
+            y = conv(x)
+            return y.relu_() if self.relu else y  # type: ignore[no-any-return]
+        shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
+        # A tensor made in inference mode does not count its changes, and must not be changed.
+        version = -1 if conv.weight.is_inference() else conv.weight._version
+        if self._packed is None or self._packed_version != version:
+            self._packed_version = version
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(conv.weight.detach(), *shape, None)
+        y = torch.ops.mkldnn._convolution_pointwise(
+            x, self._packed, conv.bias, *shape, "relu" if self.relu else "none", [], ""
+        )
+        return y  # type: ignore[no-any-return]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        self._packed = None  # of weights that now go elsewhere, or become another type
+        return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_packed": None}
+
+
+def _has_onednn(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        and not torch.compiler.is_exporting()
+    )
 
 
 @torch.no_grad()

@@ -7,4 +7,4 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[Path, typer.Argument(help="A study's output folder or its study.db.", metavar="STORE")]
-Resolution = Annotated[int, typer.Option(help="Side of the images [pixels].")]
+Resolution = Annotated[int, typer.Option(help="Side of the images in pixels.")]
