@@ -285,3 +285,47 @@ def test_verdicts_need_two_populations(make):
     alone = make("alone", text=STUDY.rpartition("[[spaces]]")[0])
     alone.run(executor=InlineExecutor())
     assert alone.verdicts() == ()
+
+
+def test_spaces_of_one_s_own_a_union_and_perceptrons_are_trained_by_the_same_machinery(make):
+    text = STUDY.replace("networks = 3", "networks = 2").replace('flops = "20k..200k"', 'flops = "10k..400k"')
+    head, _, _ = text.partition("[ranges]")
+    study = make(
+        text=head
+        + """
+[[spaces]]
+space = "mlp"
+ranges = { depth = [1, 2], width = [16, 64] }
+[[spaces]]
+name = "basic blocks"
+parameters.depth = { law = "uniform", low = 1, high = 2 }
+parameters.width = { law = "log-uniform", low = 8, high = 32, step = 8 }
+frame = { block = "basic", residual = false }
+rising = ["width"]
+[[spaces]]
+name = "either"
+union = ["anynetx_e", "regnety"]
+ranges = { depth = [1, 2], width = [8, 32], total_depth = [2, 5], initial_width = [8, 16], width_slope = [0.1, 20] }
+"""
+    )
+    progress = study.run(executor=InlineExecutor(raise_errors=True))
+    assert (progress.trained, progress.failures) == (6, 0)
+    mlp, basic, either = study.populations()
+    for spec in mlp.networks:
+        assert (spec.block, spec.stem.kernel_size, len(spec.stages)) == ("mlp", 8, 3)
+        assert spec.num_classes == 10
+    for spec in basic.networks:
+        assert (spec.block, spec.residual, spec.stem.width) == ("basic", False, 8)
+        assert spec.stages[0].width < spec.stages[1].width
+    assert {len(spec.stages) for spec in either.networks} == {2}
+    page = next(path for path in study.report() if path.suffix == ".html").read_text()
+    assert "basic blocks" in page
+    assert "either" in page
+
+
+def test_more_networks_than_a_space_holds_are_refused(make):
+    text = STUDY.replace("networks = 3", "networks = 300").replace("width = [8, 32]", "width = [8, 16]")
+    with pytest.raises(
+        StudyFileError, match=r"networks \(=300\): E holds only \d+ in the budget; the nearest is"
+    ):
+        make(text=text.replace('space = "anynetx_a"', 'space = "anynetx_e"\nname = "E"', 1)).draw()

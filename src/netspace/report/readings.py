@@ -123,6 +123,7 @@ def constants(populations: Sequence[Population]) -> tuple[tuple[str, float], ...
     found = []
     for field, title in STAGE_FIELDS.items():
         values = {getattr(s, field) for p in populations for spec in p.networks for s in spec.stages}
+        values.discard(None)  # a network without groups
         if len(values) == 1:
             found.append((title, float(values.pop())))
     return tuple(found)

@@ -53,13 +53,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def listed(numbers: list[float]) -> str:
-    """Return the numbers of the stages, or one number where all are equal.
+def listed(numbers: list[float | None]) -> str:
+    """Return the numbers of the stages, or one number where all are equal; a dash where there is none.
 
-    >>> listed([1, 1, 4, 7]), listed([16, 16]), listed([1.5])
-    ('1, 1, 4, 7', '16', '1.5')
+    >>> listed([1, 1, 4, 7]), listed([16, 16]), listed([1.5]), listed([None, None])
+    ('1, 1, 4, 7', '16', '1.5', '-')
     """
-    words = [f"{number:g}" for number in numbers]
+    words = ["-" if number is None else f"{number:g}" for number in numbers]
     return words[0] if len(set(words)) == 1 else ", ".join(words)
 
 
