@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from netspace.networks.complexity import Complexity, complexity
+from netspace.networks.fitting import fit_regnet
 from netspace.networks.regnet import regnet
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
@@ -28,6 +29,7 @@ __all__ = [
     "build",
     "compare",
     "complexity",
+    "fit_regnet",
     "fuse",
     "load",
     "load_checkpoint",

@@ -12,6 +12,7 @@ from netspace.errors import SpecError
 from netspace.networks import zoo
 from netspace.networks.fitting import RegNetFit, fit_regnet
 from netspace.networks.regnet import linear_widths
+from netspace.networks.spec import NetworkSpec, Stage
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
 
@@ -113,14 +114,15 @@ def test_a_population_takes_seconds():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (((),), r"widths \(=\(\)\) must be those of at least one block"),
+        (((),), "widths of 0 blocks cannot be fitted; a network must have 1 to 512"),
+        ((NetworkSpec(stages=(Stage(depth=10**7, width=8),)),), "widths of 10,000,000 blocks cannot be fitted"),
         (([32, 0],), r"widths\[1\] \(=0\) must be a whole number from 1"),
         (([32, 48.5],), r"widths\[1\] \(=48.5\) must be a whole number"),
         (([32], (3.0, 1.5)), r"multipliers \(=\(3.0, 1.5\)\) must be finite, the right way up and above 1"),
         (([32], (1.0, 2.0)), "above 1"),
         (([32], (2.0, math.inf)), "finite"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else "",
 )
 def test_what_cannot_be_fitted_is_one_sentence(words, sentence):
     with pytest.raises(SpecError, match=sentence):

@@ -13,13 +13,13 @@ import typer
 from netspace import values
 from netspace.backends import get_backend
 from netspace.backends.inference import InferenceFigures, InferenceSetting
-from netspace.cli.networks import read_spec
+from netspace.cli.networks import find_spec
 from netspace.cli.options import AsJson, Resolution
 from netspace.cli.tables import print_json, print_table, table
 from netspace.errors import InputError
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec
-from netspace.networks.zoo import NETWORKS, network
+from netspace.networks.zoo import NETWORKS
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine: how fast, and in how much memory.")
 
@@ -112,12 +112,8 @@ def print_figures(title: str, settings: Sequence[InferenceSetting], figures: Seq
 def _found(name: str) -> tuple[NetworkSpec, NetworkSpec | Path]:
     """Return a network's spec, and where its weights come from: the spec itself, or a folder."""
     path = Path(name)
-    if name not in NETWORKS and path.is_dir():
-        return read_spec(path / "network.json"), path
-    if "/" in name and not name.endswith(".json"):
-        raise InputError(f"folder {name!r} does not exist")
-    spec = read_spec(path) if name.endswith(".json") else network(name)
-    return spec, spec
+    spec = find_spec(name)
+    return spec, path if name not in NETWORKS and path.is_dir() else spec
 
 
 def _words(text: str) -> list[str]:

@@ -1,6 +1,7 @@
 """Commands about single networks: what the zoo holds, what a network consists of, how it leaves for elsewhere."""
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,13 @@ from netspace.cli.options import AsJson, Resolution
 from netspace.cli.tables import print_json, print_table, table
 from netspace.errors import InputError, SpecError, did_you_mean
 from netspace.networks.complexity import Complexity, Part, complexity, parts
+from netspace.networks.fitting import RegNetFit, fit_regnet
 from netspace.networks.spec import NetworkSpec
-from netspace.networks.zoo import NETWORKS, network
+from netspace.networks.zoo import NETWORKS, name_of, network
 
 app = typer.Typer()
+
+SOURCES = "A name of `netspace zoo`, a spec in a .json file, a folder of `netspace.save`, or a published checkpoint."
 
 FORMATS = ("onnx", "torch", "timm", "torchvision", "pycls")
 
@@ -34,14 +38,14 @@ def list_zoo(resolution: Resolution = 224, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: netspace show regnetx32 --resolution 96 --in-channels 1")
 def show(
-    name: Annotated[str, typer.Argument(help="A name of `netspace zoo`, or a spec in a .json file.")],
+    name: Annotated[str, typer.Argument(help=SOURCES, metavar="NETWORK")],
     resolution: Resolution = 224,
     in_channels: Annotated[int | None, typer.Option(help="Channels of the images.")] = None,
     num_classes: Annotated[int | None, typer.Option(help="Classes of the head.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print a network part by part: output shape, params, flops and activations."""
-    spec = read_spec(Path(name)) if name.endswith(".json") else network(name)
+    spec = find_spec(name)
     if in_channels is not None:
         spec = dataclasses.replace(spec, in_channels=in_channels)
     if num_classes is not None:
@@ -51,7 +55,23 @@ def show(
         total = values.to_dict(complexity(spec, resolution))
         print_json({"network": spec.to_dict(), "digest": spec.digest, "parts": values.to_dict(layers)} | total)
     else:
-        print_parts(name, spec, layers, complexity(spec, resolution), resolution)
+        known = name_of(spec)
+        title = name if known in (None, name) else f"{name} ({known})"
+        print_parts(title, spec, layers, complexity(spec, resolution), resolution)
+
+
+@app.command(epilog="Example: netspace fit resnet50")
+def fit(
+    name: Annotated[str, typer.Argument(help=SOURCES, metavar="NETWORK")],
+    as_json: AsJson = False,
+) -> None:
+    """Find the RegNet parameters whose widths are nearest to a network's, and say how near."""
+    spec = find_spec(name)
+    found = fit_regnet(spec)
+    if as_json:
+        print_json(values.to_dict(found))
+    else:
+        print_fit(name, spec, found)
 
 
 @app.command(epilog="Example: netspace export runs/best --to onnx -o model.onnx --resolution 96")
@@ -103,6 +123,22 @@ def read_network(path: Path) -> Any:
     raise InputError(f"network {str(path)!r}: there is no such folder or file")
 
 
+def find_spec(name: str) -> NetworkSpec:
+    """Return the spec of a name, a .json file, a saved folder or a published checkpoint. Raises: InputError."""
+    path = Path(name)
+    if name in NETWORKS:
+        return network(name)
+    if path.is_dir():
+        return read_spec(path / "network.json")
+    if path.is_file() and path.suffix != ".json":
+        with needed_by("reading a checkpoint", extra="torch"):
+            spec: NetworkSpec = read_network(path).spec
+        return spec
+    if path.suffix != ".json" and path.name != name:
+        raise InputError(f"network {name!r}: there is no such folder or file")
+    return read_spec(path) if path.suffix == ".json" else network(name)
+
+
 def read_spec(path: Path) -> NetworkSpec:
     """Return the spec of a JSON file. Raises: InputError, SpecError."""
     try:
@@ -131,3 +167,16 @@ def print_parts(name: str, spec: NetworkSpec, layers: Sequence[Part], total: Com
     lines.add_section()
     lines.add_row("total", "", "", f"{total.params:,}", f"{total.flops:,}", f"{total.activations:,}")
     print_table(lines, f"{name}: input {spec.in_channels}x{resolution}x{resolution}, digest {spec.digest}")
+
+
+def print_fit(name: str, spec: NetworkSpec, found: RegNetFit) -> None:
+    """Print the parameters of a fit, and the widths of the blocks beside those of the rule."""
+    own = [stage.width for stage in spec.stages for _ in range(stage.depth)]
+    lines = table("blocks", right=("width", "by the rule"))
+    for (width, by_rule), run in itertools.groupby(zip(own, found.widths, strict=True)):
+        lines.add_row(str(len(list(run))), str(width), str(by_rule))
+    print_table(
+        lines,
+        f"{name}: w_0 {found.initial_width}, w_a {found.width_slope:g}, w_m {found.width_multiplier:g} fit it best, "
+        f"error {found.error:.4f} (mean |ln of the ratio of widths|)",
+    )
