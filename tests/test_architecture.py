@@ -40,13 +40,13 @@ MAY_IMPORT = {
         "study_file",
     },
     "cli": GROUND
-    | {"__version__", "backends", "execution", "networks", "running", "spaces", "stats", "storage", "study"},
+    | {"__version__", "backends", "execution", "networks", "report", "running", "spaces", "stats", "storage", "study"},
     "__main__": {"cli"},
     "__init__": {"networks", "spaces", "stats", "study", "backends", "training"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
 SLOW_TO_IMPORT = {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}
-HEAVY = FRAMEWORKS | SLOW_TO_IMPORT
+HEAVY = FRAMEWORKS | SLOW_TO_IMPORT | {"pyarrow"}
 
 
 def imports(path):

@@ -325,7 +325,5 @@ ranges = { depth = [1, 2], width = [8, 32], total_depth = [2, 5], initial_width 
 
 def test_more_networks_than_a_space_holds_are_refused(make):
     text = STUDY.replace("networks = 3", "networks = 300").replace("width = [8, 32]", "width = [8, 16]")
-    with pytest.raises(
-        StudyFileError, match=r"networks \(=300\): E holds only \d+ in the budget; the nearest is"
-    ):
+    with pytest.raises(StudyFileError, match=r"networks \(=300\): E holds only \d+ in the budget; the nearest is"):
         make(text=text.replace('space = "anynetx_a"', 'space = "anynetx_e"\nname = "E"', 1)).draw()

@@ -1,5 +1,6 @@
 """The best RegNet of a network: exact where the rule made it, the best of the grid elsewhere."""
 
+import json
 import math
 import time
 
@@ -15,6 +16,7 @@ from netspace.networks.regnet import linear_widths
 from netspace.networks.spec import NetworkSpec, Stage
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
+from tests.test_cli import netspace
 
 
 def by_rule(total_depth, initial_width, width_slope, width_multiplier):
@@ -127,3 +129,14 @@ def test_a_population_takes_seconds():
 def test_what_cannot_be_fitted_is_one_sentence(words, sentence):
     with pytest.raises(SpecError, match=sentence):
         fit_regnet(words[0], **({"multipliers": words[1]} if len(words) > 1 else {}))
+
+
+def test_the_command_prints_the_widths_beside_those_of_the_rule(tmp_path):
+    text = netspace("fit", "resnet50", cwd=tmp_path, check=0).stdout
+    fit = fit_regnet(network("resnet50"))
+    assert f"w_0 {fit.initial_width}, w_a {fit.width_slope:g}, w_m {fit.width_multiplier:g} fit it best" in text
+    rows = [line.split() for line in text.splitlines()[2:]]
+    assert sum(int(blocks) for blocks, _, _ in rows) == 16
+    assert [int(width) for blocks, _, width in rows for _ in range(int(blocks))] == list(fit.widths)
+    read = json.loads(netspace("fit", "resnet50", "--json", cwd=tmp_path, check=0).stdout)
+    assert RegNetFit(**{**read, "widths": tuple(read["widths"])}) == fit

@@ -123,7 +123,10 @@ def test_a_union_and_a_scaled_space():
             "violate: width: anynetx_a must have one relation on it, and has none",
         ),
         ({"space": "mlp", "share": ["width"]}, "share: mlp is a union, and relations are for a single space"),
-        ({"space": "anynetx_a", "total": {"depth": [20, 8]}}, "depth sums to 20 to 8: upside down; the nearest is depth sums to 8 to 20"),
+        (
+            {"space": "anynetx_a", "total": {"depth": [20, 8]}},
+            "depth sums to 20 to 8: upside down; the nearest is",
+        ),
         ({"space": "anynetx_a", "fixed": {"depth": [1, 2]}}, "fixed: depth is 1, 2: 2 values for 4 stages"),
         ({"space": "anynetx_a", "ranges": {"depth": [0, 4]}}, r"ranges.depth: range \[0, 4\] must lie inside"),
         (
@@ -133,6 +136,8 @@ def test_a_union_and_a_scaled_space():
         ({"name": "m", "parameters": {"depth": {"law": "uniform", "low": 1}}}, "high: missing"),
         ({"name": "m", "parameters": {"depth": {"options": [1], "low": 1}}}, "must be all that is said of a law"),
         ({"name": "m", "parameters": {"depth": {"options": [1]}}}, r"parameters \(=depth\) must be depth, width"),
+        (OWN | {"image_side": 28}, r"image_side \(=28\) scales spaces of the catalogue"),
+        ({"space": "anynetx_a", "image_side": 0}, r"image_side \(=0\) must be a whole number of at least 1"),
         ({"space": "anynetx_a", "num_stages": 9}, r"num_stages \(=9\) must be a whole number from 1 to 8"),
     ],
 )

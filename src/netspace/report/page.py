@@ -1,20 +1,17 @@
 """One self-contained HTML page about a study: it opens from disk, offline, and asks nothing of anyone."""
 
-import base64
 import functools
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspace.errors import StoreError
 from netspace.files import written_aside
 from netspace.report import figures, lines, readings, scatter, tables
-from netspace.report.images import inline_svg, png, svg
-from netspace.report.look import HUES, page_variables, space_look
-from netspace.report.panel import Panel
+from netspace.report.images import png, svg
+from netspace.report.look import space_look
+from netspace.report.shell import drawing, families, render_page
 from netspace.report.wording import counted, printable, short
 from netspace.stats import Verdict, VerdictKind
 from netspace.storage.population import Population
@@ -26,10 +23,6 @@ BEST = 3
 """Networks of each space that are shown one by one."""
 
 _OPEN_LINES = 40
-_ICON = (
-    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" stroke="{HUES[0].light}">'
-    '<path stroke-width="2" d="M1 15H4V10H8V5H12V2H15"/></svg>'
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,46 +52,29 @@ class Card:
     hues: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """Drawings that belong together, as `<svg>` elements, and in how many columns they stand."""
-
-    title: str
-    columns: int
-    drawings: tuple[str, ...]
-
-
 def render(report: StudyReport) -> str:
     """Return the page; equal reports give equal pages."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
     populations = report.populations
     by_space = figures.columns_for(len(populations))
-    style = page_variables() + _asset("page.css")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["counted"] = counted
-    return environment.from_string(_asset("page.html.jinja")).render(
+    return render_page(
+        "page.html.jinja",
         title=printable(report.title).strip() or "Untitled study",
         lead=_lead(populations),
-        style=Markup(style),
-        icon=base64.b64encode(_ICON.encode()).decode(),
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         cards=[_card(verdict, populations) for verdict in report.verdicts],
         num_compared=sum(bool(population.trained) for population in populations),
         numbers=tables.key_numbers(populations),
         notes=[printable(note) for note in report.notes],
         spaces=[{"name": printable(p.name), "hue": space_look(k).hue} for k, p in enumerate(populations)],
         legend=functools.partial(_legend, populations),
-        edf_wide=_drawing(figures.edf_figure(populations), "edf", _edf_words(populations)),
-        edf_narrow=_drawing(
+        edf_wide=drawing(figures.edf_figure(populations), "edf", _edf_words(populations)),
+        edf_narrow=drawing(
             figures.edf_figure(populations, width=380.0, height=340.0), "edf-narrow", _edf_words(populations)
         ),
-        complexity=_families(scatter.complexity_panels(populations), "complexity", 3),
-        parameters=_families(scatter.parameter_panels(populations), "parameter", 4),
+        complexity=families(scatter.complexity_panels(populations), "complexity", 3),
+        parameters=families(scatter.parameter_panels(populations), "parameter", 4),
         constants=[f"{title.lower()} {value:g}" for title, value in readings.constants(populations)],
-        staircases=_families(lines.staircase_panels(populations, BEST), "staircase", by_space),
-        curves=_families(lines.learning_curve_panels(populations), "curve", by_space),
+        staircases=families(lines.staircase_panels(populations, BEST), "staircase", by_space),
+        curves=families(lines.learning_curve_panels(populations), "curve", by_space),
         distribution_head=tables.DISTRIBUTION_HEAD,
         distributions=tables.distribution_rows(populations),
         sampling_head=tables.SAMPLING_HEAD,
@@ -147,29 +123,10 @@ def write_report(report: StudyReport, folder: str | Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _asset(name: str) -> str:
-    return resources.files("netspace.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def _drawing(figure: "Figure", name: str, seen: str) -> str:
-    from markupsafe import Markup
-
-    return Markup(inline_svg(figure, name=name, seen=seen))
-
-
-def _families(drawn: Sequence[Panel], name: str, columns: int) -> list[Family]:
-    """Return the drawings of panels, by family."""
-    found: dict[str, list[str]] = {}
-    for position, panel in enumerate(drawn):
-        figure = figures.panel_figure(panel, columns=columns)
-        found.setdefault(panel.group, []).append(_drawing(figure, f"{name}-{position}", panel.seen))
-    return [Family(title=title, columns=columns, drawings=tuple(drawings)) for title, drawings in found.items()]
-
-
 def _legend(populations: Sequence[Population], section: str) -> list[tuple[str, str]]:
     """Return (line and mark, name) of each space; `section` keeps ids apart."""
     return [
-        (_drawing(figures.sample_figure(k), f"{section}-key-{k}", ""), printable(population.name))
+        (drawing(figures.sample_figure(k), f"{section}-key-{k}", ""), printable(population.name))
         for k, population in enumerate(populations)
     ]
 

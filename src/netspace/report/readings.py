@@ -23,11 +23,13 @@ STAGE_FIELDS = {
 }
 """The numbers of a stage, in the order in which they are shown."""
 
-_RULE_TITLES = {
+RULE_TITLES = {
     "initial_width": "Initial width w₀",
     "width_slope": "Width slope wₐ",
     "width_multiplier": "Width multiplier wₘ",
 }
+"""The parameters of the RegNet rule that no network shows."""
+
 WHOLE = "The whole network"
 SHARED = "The same in all stages"
 _GROWING = ("width", "bottleneck_ratio", "group_width", "initial_width", "width_slope")
@@ -175,7 +177,7 @@ def _drawn(populations: Sequence[Population]) -> list[Parameter]:
     return [
         Parameter(
             group=WHOLE,
-            title=_RULE_TITLES.get(name, name.replace("_", " ").capitalize()),
+            title=RULE_TITLES.get(name, name.replace("_", " ").capitalize()),
             values=tuple(np.array([row.get(name, math.nan) for row in p.drawn], dtype=np.float64) for p in populations),
             grows=name in _GROWING,
         )

@@ -9,7 +9,9 @@ from operator import methodcaller
 from typing import Any
 
 from netspace import values
+from netspace.checks import whole
 from netspace.errors import SpaceError, did_you_mean
+from netspace.networks.complexity import LARGEST_SIDE
 from netspace.networks.spec import Frame
 from netspace.spaces.catalog import space
 from netspace.spaces.laws import Choice, Law, LogUniform, PowersOfTwo, Uniform
@@ -106,6 +108,12 @@ class SpaceDeclaration:
                 "space: a space begins with one of space, union and parameters, "
                 f"and this has {' and '.join(begun) or 'none of them'}"
             )
+        if self.image_side is not None:
+            whole(self, "image_side", SpaceError, maximum=LARGEST_SIDE)
+            if self.parameters:
+                raise SpaceError(
+                    f"image_side (={self.image_side}) scales spaces of the catalogue; narrow the parameters' own ranges"
+                )
         if not self.name:
             if not self.space:
                 raise SpaceError("name: missing; a space of your own needs one")

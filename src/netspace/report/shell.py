@@ -1,0 +1,69 @@
+"""What every page has: one style sheet, one policy that allows nothing else, and drawings as `<svg>` elements."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from netspace.report import figures
+from netspace.report.images import inline_svg
+from netspace.report.look import HUES, page_variables
+from netspace.report.panel import Panel
+from netspace.report.wording import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ICON = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" stroke="{HUES[0].light}">'
+    '<path stroke-width="2" d="M1 15H4V10H8V5H12V2H15"/></svg>'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """Drawings that belong together, as `<svg>` elements, and in how many columns they stand."""
+
+    title: str
+    columns: int
+    drawings: tuple[str, ...]
+
+
+def render_page(template: str, **shown: Any) -> str:
+    """Return the page of a template that extends `shell.html.jinja`; equal values give equal pages."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+    from markupsafe import Markup
+
+    style = page_variables() + _asset("page.css")
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_asset)
+    )
+    environment.filters["counted"] = counted
+    return environment.get_template(template).render(
+        style=Markup(style),
+        icon=base64.b64encode(_ICON.encode()).decode(),
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        **shown,
+    )
+
+
+def drawing(figure: "Figure", name: str, seen: str) -> str:
+    """Return a figure as part of a page; see `inline_svg`."""
+    from markupsafe import Markup
+
+    return Markup(inline_svg(figure, name=name, seen=seen))
+
+
+def families(drawn: Sequence[Panel], name: str, columns: int) -> list[Family]:
+    """Return the drawings of panels, by family."""
+    found: dict[str, list[str]] = {}
+    for position, panel in enumerate(drawn):
+        figure = figures.panel_figure(panel, columns=columns)
+        found.setdefault(panel.group, []).append(drawing(figure, f"{name}-{position}", panel.seen))
+    return [Family(title=title, columns=columns, drawings=tuple(drawings)) for title, drawings in found.items()]
+
+
+def _asset(name: str) -> str:
+    return resources.files("netspace.report").joinpath(name).read_text(encoding="utf-8")
