@@ -128,9 +128,8 @@ def main() -> None:
     for name in names:
         speed, wait = 1 / median[f"draw {name}"], median[f"accept {name}"]
         made = f"{options.networks} in {wait:.2f} s"
-        print(
-            f"{name:10} {speed:>10,.0f}  {speed * median['loop']:>13,.0f}x   {made:<30} {options.networks / wait:>12,.0f}"
-        )
+        ratio, rate = speed * median["loop"], options.networks / wait
+        print(f"{name:10} {speed:>10,.0f}  {ratio:>13,.0f}x   {made:<30} {rate:>12,.0f}")
 
 
 if __name__ == "__main__":
