@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "storage": GROUND | {"networks", "training"},
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
-    "running": {"errors", "backends", "execution", "storage", "training"},
+    "running": {"errors", "backends", "execution", "networks", "storage", "training"},
     "study": GROUND
     | {
         "networks",

@@ -9,6 +9,7 @@ from typing import Any
 
 from netspace.networks.complexity import Complexity, complexity
 from netspace.networks.fitting import fit_regnet
+from netspace.networks.own_block import OwnBlock
 from netspace.networks.regnet import regnet
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.networks.zoo import network
@@ -23,6 +24,7 @@ __all__ = [
     "Complexity",
     "DesignSpace",
     "NetworkSpec",
+    "OwnBlock",
     "Stage",
     "Stem",
     "Study",

@@ -3,6 +3,7 @@
     NetspaceError
     ├── InputError (ValueError)            what was asked cannot be done; nothing was written
     │   ├── SpecError                      a network that cannot exist
+    │   │   └── OwnBlockError              a user's own block that cannot be used
     │   ├── SpaceError                     a space, a law or a budget that cannot be met
     │   ├── CheckpointError                saved weights that are missing, damaged or another network's
     │   ├── DataError                      a data set that is missing, empty or damaged
@@ -32,6 +33,10 @@ class InputError(NetspaceError, ValueError):
 
 class SpecError(InputError):
     """A network that cannot exist."""
+
+
+class OwnBlockError(SpecError):
+    """A user's own block that cannot be used: its file is missing, changed or wrong."""
 
 
 class SpaceError(InputError):

@@ -12,6 +12,7 @@ import numpy as np
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
 from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Report, Task, Work
+from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Store
 from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -165,11 +166,14 @@ class Run:
             self._errors.append(result.error)
 
 
-def train_here(pack_folder: str, backend: str) -> Work:
+def train_here(pack_folder: str, backend: str, own_blocks: tuple[OwnBlock, ...] = ()) -> Work:
     """Return the work function of a worker: trial in, (result, versions) out, an EpochRecord per epoch said.
 
-    It opens the packed data without the test split.
+    It opens the packed data without the test split. A user's blocks are loaded first: a file that has changed since
+    the run began ends the run, where it would otherwise be the failure of every network to come.
     """
+    for block in own_blocks:
+        load(block)
     trainer = get_backend(backend)
     data = open_packed(Path(pack_folder), ("training", "validation"))
     versions = {"python": platform.python_version(), "numpy": np.__version__, **trainer.versions()}

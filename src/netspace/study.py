@@ -6,14 +6,16 @@ page and its figures. Nothing is written before everything that can be wrong in 
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from netspace import values
 from netspace.backends import get_backend
-from netspace.errors import InputError, SpaceError, SpecError, StoreError, StudyFileError
+from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
 from netspace.networks.complexity import MEASURES
@@ -24,6 +26,7 @@ from netspace.stats import Verdict, compare_all
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, read_study
+from netspace.training.backend import Backend
 from netspace.training.data import Dataset
 from netspace.training.packs import pack, reuse_or_load
 from netspace.training.recipe import TrainingRecipe
@@ -31,6 +34,11 @@ from netspace.training.trial import Trial
 
 STORE_NAME = "study.db"
 FINGERPRINT = "data_fingerprint"
+
+CHECKED_DRAWS = 64
+"""Among how many raw draws of a space of own blocks networks are looked for whose blocks are checked."""
+
+CHECKED_NETWORKS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +87,14 @@ class Study:
 
         Raises: any InputError that the file deserves; MissingFrameworkError.
         """
-        get_backend(self.spec.backend)
+        backend = get_backend(self.spec.backend)
         data = reuse_or_load(self.spec.data, self._pack_folder, data_dir=data_dir, allow_download=allow_download)
         self._check_recipe(data)
         spaces = self.spec.design_spaces(
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )
         try:
+            _check_own_blocks(spaces.values(), backend, data.resolution)
             samples = {
                 name: sample(
                     space,
@@ -96,6 +105,8 @@ class Study:
                 )
                 for name, space in spaces.items()
             }
+        except OwnBlockError:
+            raise  # it names the file itself
         except SpecError as problem:
             raise StudyFileError(f"num_stages (={self.spec.num_stages}) or stem: {problem}") from None
         except SpaceError as problem:
@@ -156,7 +167,10 @@ class Study:
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             run = Run(store, turns, images, on_progress or (lambda progress: None))
             if run.waiting:
-                setup = functools.partial(train_here, str(self._pack_folder), self.spec.backend)
+                blocks = dict.fromkeys(trial.network.own_block for trial in turns)
+                setup = functools.partial(
+                    train_here, str(self._pack_folder), self.spec.backend, tuple(filter(None, blocks))
+                )
                 run.train(executor or self._workers(), setup, should_stop)
             return run.progress
 
@@ -247,6 +261,18 @@ class Study:
             "Seed": str(self.spec.seed),
         }
         return {"rows": rows, "notes": list(data.notes)}
+
+
+def _check_own_blocks(spaces: Iterable[Space], backend: Backend, resolution: int) -> None:
+    """Check a user's blocks in the first networks of their spaces, before thousands are drawn.
+
+    Raises: OwnBlockError.
+    """
+    for space in spaces:
+        for draws in space.batches(0, CHECKED_DRAWS):
+            if draws.networks.own_block is not None:
+                for row in np.flatnonzero(draws.exists).tolist()[:CHECKED_NETWORKS]:
+                    backend.check(draws.networks[row], resolution)
 
 
 def _extras(recipe: TrainingRecipe) -> str:

@@ -4,13 +4,13 @@ All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netspace import values
 from netspace.checks import whole
-from netspace.errors import InputError, SpaceError, StudyFileError, did_you_mean
+from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
 from netspace.spaces.budget import Budget, parse_band
@@ -140,7 +140,7 @@ class StudySpec:
 
 
 def read_study(path: Path) -> tuple[StudySpec, str]:
-    """Return the study of a TOML file, and the file's text.
+    """Return the study of a TOML file, and the file's text. Files that it names for blocks are looked for beside it.
 
     Raises: StudyFileError, one sentence with the file, the path of the field, and the nearest right name.
     """
@@ -150,7 +150,13 @@ def read_study(path: Path) -> tuple[StudySpec, str]:
         raise StudyFileError(f"study file {str(path)!r} cannot be read ({problem.strerror})") from None
     except UnicodeDecodeError:
         raise StudyFileError(f"study file {str(path)!r} is not UTF-8 text") from None
-    return parse_study(text, str(path)), text
+    spec, spaces = parse_study(text, str(path)), []
+    for position, choice in enumerate(spec.spaces):
+        try:
+            spaces.append(choice.found(path.parent))
+        except OwnBlockError as problem:
+            raise StudyFileError(f"{path}: spaces[{position}].frame.own_block: {problem}") from problem
+    return replace(spec, spaces=tuple(spaces)), text
 
 
 def parse_study(text: str, source: str = "study") -> StudySpec:

@@ -1,7 +1,8 @@
 """What all netspace values share: a plain dict, a content digest, and a strict way back from a dict.
 
 A value is a frozen dataclass. Its digest covers only the fields that differ from their defaults, so that a
-field added later, with a default that keeps the old meaning, leaves every stored digest as it was.
+field added later, with a default that keeps the old meaning, leaves every stored digest as it was. A field that
+does not take part in equality is no content, and no part of the digest either.
 """
 
 import dataclasses
@@ -24,13 +25,16 @@ _ABOUT_A_FIELD = re.compile(r"[a-z_]+(\[\d+\])?(\.[a-z_]+)*( \(=|: )")
 
 
 def to_dict(value: Any, *, without_defaults: bool = False) -> Any:
-    """Return a value as dicts, lists, strings and numbers (what JSON and TOML can hold)."""
+    """Return a value as dicts, lists, strings and numbers (what JSON and TOML can hold).
+
+    `without_defaults` keeps what a digest covers.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: to_dict(item, without_defaults=without_defaults)
             for field in dataclasses.fields(value)
             if (item := getattr(value, field.name)) is not None
-            and not (without_defaults and field.init and _is_default(field, item))
+            and not (without_defaults and field.init and (not field.compare or _is_default(field, item)))
         }
     if isinstance(value, Mapping):
         return {str(key): to_dict(item, without_defaults=without_defaults) for key, item in value.items()}

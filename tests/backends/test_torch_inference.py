@@ -36,7 +36,7 @@ def test_a_network_is_run_as_its_setting_says(change):
     images = random_images(network, setting)
     assert images.shape == (setting.batch_size, 3, 16, 16)
     layout = torch.channels_last if setting.channels_last else torch.contiguous_format
-    for tensor in (images, network.stem.conv.weight):
+    for tensor in (images, next(network.stem.parameters())):
         assert tensor.dtype == getattr(torch, setting.precision)
         assert tensor.is_contiguous(memory_format=layout)
     assert any(isinstance(layer, nn.BatchNorm2d) for layer in network.modules()) != setting.fused

@@ -1,6 +1,7 @@
 """A network as a folder: `network.json` (its spec), `model.safetensors` (its weights), and its record beside them.
 
-Nothing is ever unpickled: safetensors holds numbers and names, and no code.
+Nothing is ever unpickled: safetensors holds numbers and names, and no code. A network of own blocks names the file
+of its block, which is run if its content is still the same.
 """
 
 from collections.abc import Mapping
@@ -35,8 +36,7 @@ def save_network(
 
     Raises: CheckpointError where the folder cannot be written, or the network is folded.
     """
-    if isinstance(network, FoldedNet):
-        raise CheckpointError("network is folded and no file holds it; save the network that was given to `fuse`")
+    refuse_folded(network)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     contents = {WEIGHTS_FILE: save(tensors, metadata={"network": network.spec.digest})}
     record = {RECIPE_FILE: recipe, RESULT_FILE: result}
@@ -55,6 +55,12 @@ def save_network(
         raise CheckpointError(f"folder {str(folder)!r} cannot be written ({problem.strerror})") from None
 
 
+def refuse_folded(network: AnyNet) -> None:
+    """Raise CheckpointError for a folded network, whose tensors no file format of ours or of others holds."""
+    if isinstance(network, FoldedNet):
+        raise CheckpointError("network is folded and no file holds it; save the network that was given to `fuse`")
+
+
 def load_network(folder: Path) -> AnyNet:
     """Return the network that `save_network` wrote, in evaluation mode.
 
@@ -62,7 +68,7 @@ def load_network(folder: Path) -> AnyNet:
     listed by name.
     """
     try:
-        spec = NetworkSpec.from_dict(read_json(folder / SPEC_FILE))
+        spec = NetworkSpec.from_dict(read_json(folder / SPEC_FILE)).found(folder)
     except SpecError as problem:
         raise CheckpointError(f"{folder / SPEC_FILE}: {problem}") from None
     network = build(spec)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netspace.backends.checkpoints import check_tensors
+from netspace.backends.checkpoints import check_tensors, refuse_folded
 from netspace.backends.published_files import read_published
 from netspace.backends.published_names import NAMES, STYLES, depths, style_of, their_name
 from netspace.backends.torch_model import AnyNet, build
@@ -66,11 +66,12 @@ def published_tensors(network: AnyNet, style: str) -> dict[str, Tensor]:
     """Return copies of a RegNet's tensors under a library's names: `load_checkpoint` backwards.
 
     Raises: InputError for an unknown style; CheckpointError where that library has no such network, or where the
-    network is fused or not finite. Whether six numbers of the RegNet rule give timm these widths is not checked.
+    network is folded or not finite. Whether six numbers of the RegNet rule give timm these widths is not checked.
     """
     if style not in STYLES:
         raise InputError(f"style {style!r} is not known{did_you_mean(style, STYLES)}")
     _check_it_has(style, network.spec)
+    refuse_folded(network)
     weights = network.state_dict()
     check_tensors(weights, _expected(network.spec, weights[STEM].dtype), source="the network to export")
     weights[STEM] = _red_first(weights[STEM], style)

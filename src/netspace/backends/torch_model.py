@@ -2,6 +2,7 @@
 
 Weights begin as published: convolutions from N(0, sqrt(2 / (k * k * out_width))), batch norms 1 and 0, the
 linear layer from N(0, 0.01), biases 0. Source: Radosavovic et al. 2020, released code (`init_weights`).
+A user's own blocks draw theirs themselves.
 """
 
 import math
@@ -9,7 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from netspace.networks.plan import BlockPlan, Convolution, SqueezeExcitation, plan
+from netspace.backends.torch_own_block import check_own_blocks, own_module
+from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, plan
 from netspace.networks.spec import Frame, NetworkSpec
 
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
@@ -97,7 +99,7 @@ class AnyNet(nn.Module):
         # The branch's rate rises linearly from 0 at the first block to `stochastic_depth` at the last.
         rates = iter(spec.stochastic_depth * i / max(blocks - 1, 1) for i in range(blocks))
         self.stages = nn.Sequential(
-            *(nn.Sequential(*(Block(b, spec, next(rates)) for b in stage.blocks())) for stage in planned.stages)
+            *(nn.Sequential(*(block(b, spec, next(rates)) for b in stage.blocks())) for stage in planned.stages)
         )
         self.head = Head(planned.head, planned.classifier, spec)
 
@@ -111,6 +113,11 @@ class AnyNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (batch, classes)."""
         return self.head(self.stages(self.stem(x)))  # type: ignore[no-any-return]
+
+
+def block(planned: BlockPlan | OwnBlockPlan, frame: Frame, drop_rate: float) -> nn.Module:
+    """Return the module of a block: ours, or what the user's file builds."""
+    return own_module(planned) if isinstance(planned, OwnBlockPlan) else Block(planned, frame, drop_rate)
 
 
 def activation(frame: Frame) -> nn.Module:
@@ -133,9 +140,13 @@ def conv2d(layer: Convolution) -> nn.Conv2d:
 
 @torch.no_grad()
 def initialise(network: AnyNet, seed: int) -> None:
-    """Set all weights and running statistics from one seed, in the order of the module's layers."""
+    """Set all weights and running statistics from one seed, in the order of the module's layers.
+
+    Own blocks are left as they were built.
+    """
     generator = torch.Generator().manual_seed(seed)
-    for layer in network.modules():
+    ours = network if network.spec.own_block is None else nn.ModuleList([network.stem, network.head])
+    for layer in ours.modules():
         if isinstance(layer, nn.Conv2d):
             fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels
             layer.weight.normal_(0.0, math.sqrt(2.0 / fan_out), generator=generator)
@@ -153,9 +164,15 @@ def initialise(network: AnyNet, seed: int) -> None:
 
 
 def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
-    """Return the network of a spec, initialised from `seed`."""
-    with torch.device("meta"):  # one allocation, and no random numbers drawn twice
-        network = AnyNet(spec)
-    network = network.to_empty(device="cpu")
+    """Return the network of a spec, initialised from `seed`. Raises: OwnBlockError where a user's block is wrong."""
+    if spec.own_block is None:
+        with torch.device("meta"):  # one allocation, and no random numbers drawn twice
+            network = AnyNet(spec)
+        network = network.to_empty(device="cpu")
+    else:
+        check_own_blocks(spec)
+        with torch.random.fork_rng(devices=[]):  # what a user's block draws, it draws from PyTorch's own generator
+            torch.default_generator.manual_seed(seed)
+            network = AnyNet(spec)
     initialise(network, seed)
     return network

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from netspace.backends.checkpoints import load_network, save_network
 from netspace.backends.torch_model import AnyNet, build
+from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.recipe import TrainingRecipe
@@ -33,6 +34,10 @@ class TorchBackend:
     def build(self, spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
         """Return the network as an `nn.Module`, initialised from `seed`."""
         return build(spec, seed=seed)
+
+    def check(self, spec: NetworkSpec, resolution: int) -> None:
+        """Check a user's own blocks against the modules that they build."""
+        check_own_blocks(spec, resolution)
 
     def save(
         self, network: AnyNet, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None

@@ -142,7 +142,7 @@ def find_spec(name: str) -> NetworkSpec:
 def read_spec(path: Path) -> NetworkSpec:
     """Return the spec of a JSON file. Raises: InputError, SpecError."""
     try:
-        return NetworkSpec.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return NetworkSpec.from_dict(json.loads(path.read_text(encoding="utf-8"))).found(path.parent)
     except OSError as problem:
         raise InputError(f"network file {str(path)!r} cannot be read ({problem.strerror})") from None
     except ValueError as problem:

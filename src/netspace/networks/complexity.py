@@ -7,13 +7,14 @@ max-pooling and of the linear layer. Source: Radosavovic et al. 2020, arXiv 2003
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from netspace.errors import SpecError
-from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, Sides, plan, sides
+from netspace.errors import OwnBlockError, SpecError
+from netspace.networks.own_block import load
+from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, OwnBlockPlan, Sides, plan, sides
 from netspace.networks.spec import NetworkSpec, SpecArrays
 
 
@@ -63,7 +64,7 @@ class Part:
 def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complexity:
     """Return the complexity of one network (integers) or of n networks (arrays of shape (n,)).
 
-    Raises: SpecError where the resolution is too small for the strides.
+    Raises: SpecError where the resolution is too small for the strides; OwnBlockError where a user's block fails.
 
     >>> from netspace.networks.zoo import network
     >>> complexity(network("regnetx_200mf"))
@@ -71,10 +72,7 @@ def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complex
     """
     if isinstance(spec, SpecArrays):
         _refuse_overflow(spec, resolution)
-    total = Complexity(flops=0, params=0, activations=0)
-    for _, cost in _costs(plan(spec), sides(spec, check_resolution(resolution))):
-        total += cost
-    return total
+    return _total(plan(spec), sides(spec, check_resolution(resolution)))
 
 
 def parts(spec: NetworkSpec, resolution: int = 224) -> tuple[Part, ...]:
@@ -114,11 +112,37 @@ def _refuse_overflow(spec: SpecArrays, resolution: int) -> None:
         widths.append(math.ceil(int(np.max(stage.width, initial=1)) / ratio))
         layers += 4 * int(np.max(stage.depth, initial=1))
     kernel = max(3, spec.stem.kernel_size)
-    if (kernel * max(widths) * resolution) ** 2 * layers >= 2**63:
+    bound = (kernel * max(widths) * resolution) ** 2 * layers
+    if spec.own_block is not None:
+        bound = max(bound, _widest_cost(spec, resolution))
+    if bound >= 2**63:
         raise SpecError(
             f"widths up to {max(widths):,} at resolution {resolution:,} cost more than 64-bit arithmetic can count; "
             "take smaller ones"
         )
+
+
+def _widest_cost(spec: SpecArrays, resolution: int) -> int:
+    """Return the largest measure of the network whose every column is largest, in Python's unbounded integers."""
+    stages = tuple(
+        replace(
+            stage,
+            depth=int(np.max(stage.depth, initial=1)),  # type: ignore[arg-type]
+            width=int(np.max(stage.width, initial=1)),  # type: ignore[arg-type]
+            group_width=None if stage.group_width is None else int(np.max(stage.group_width, initial=1)),  # type: ignore[arg-type]
+            bottleneck_ratio=float(np.min(stage.bottleneck_ratio, initial=np.inf)),  # type: ignore[arg-type]
+        )
+        for stage in spec.stages
+    )
+    widest = _total(plan(replace(spec, stages=stages)), sides(spec, resolution))
+    return max(int(getattr(widest, measure)) for measure in MEASURES)
+
+
+def _total(planned: NetworkPlan, after: Sides) -> Complexity:
+    total = Complexity(flops=0, params=0, activations=0)
+    for _, cost in _costs(planned, after):
+        total += cost
+    return total
 
 
 def _costs(planned: NetworkPlan, after: Sides) -> Iterator[tuple[int, Complexity]]:
@@ -137,7 +161,30 @@ def _costs(planned: NetworkPlan, after: Sides) -> Iterator[tuple[int, Complexity
     yield position, _cost(planned.classifier, 1)
 
 
-def _block_cost(block: BlockPlan, in_side: int, out_side: int) -> Complexity:
+def own_cost(block: OwnBlockPlan, in_side: int, out_side: int) -> Complexity:
+    """Return what a user's file says that its block costs. Raises: OwnBlockError."""
+    loaded = load(block.own_block)
+    said = loaded.call("cost", **block.sizes(), in_side=in_side, out_side=out_side)
+    if not isinstance(said, Complexity):
+        raise OwnBlockError(f"own block {loaded.file!r}: cost must return a Complexity, not a {type(said).__name__}")
+    counted: dict[str, Any] = {}
+    for measure in MEASURES:
+        given = getattr(said, measure)
+        number = np.asarray(given)
+        # Python's integers know no bounds: those beyond 64 bits become an array of objects.
+        whole = number.dtype.kind in "iu" or isinstance(given, int)
+        if not whole or number.shape not in ((), np.shape(block.width)):
+            raise OwnBlockError(
+                f"own block {loaded.file!r}: the {measure} that cost returns must be whole numbers of shape "
+                f"{np.shape(block.width)}, and are {number.dtype} of shape {number.shape}"
+            )
+        counted[measure] = number if number.ndim else int(given)
+    return Complexity(**counted)
+
+
+def _block_cost(block: BlockPlan | OwnBlockPlan, in_side: int, out_side: int) -> Complexity:
+    if isinstance(block, OwnBlockPlan):
+        return own_cost(block, in_side, out_side)
     total = Complexity(flops=0, params=0, activations=0)
     side = in_side
     for convolution in block.convolutions:

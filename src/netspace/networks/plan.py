@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from netspace.errors import SpecError
+from netspace.networks.own_block import OwnBlock
 from netspace.networks.spec import (
     GROUPED,
     NetworkSpec,
@@ -66,15 +67,31 @@ class BlockPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnBlockPlan:
+    """The sizes of a user's own block; widths, ratios and group widths are numbers or arrays of shape (n,)."""
+
+    own_block: OwnBlock
+    in_width: Any
+    width: Any
+    stride: int
+    bottleneck_ratio: Any
+    group_width: Any
+
+    def sizes(self) -> dict[str, Any]:
+        """Return the sizes as the keywords of the user's functions."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "own_block"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagePlan:
     """`first` once, then `rest` depth - 1 times."""
 
-    first: BlockPlan
-    rest: BlockPlan
+    first: BlockPlan | OwnBlockPlan
+    rest: BlockPlan | OwnBlockPlan
     depth: Any
     stride: int
 
-    def blocks(self) -> Iterator[BlockPlan]:
+    def blocks(self) -> Iterator[BlockPlan | OwnBlockPlan]:
         """Yield the blocks of one network's stage in order."""
         yield self.first
         for _ in range(self.depth - 1):
@@ -185,7 +202,18 @@ def out_side(in_side: int, stride: int) -> int:
     return (in_side - 1) // stride + 1
 
 
-def _block(spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int) -> BlockPlan:
+def _block(
+    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int
+) -> BlockPlan | OwnBlockPlan:
+    if spec.own_block is not None:
+        return OwnBlockPlan(
+            own_block=spec.own_block,
+            in_width=in_width,
+            width=stage.width,
+            stride=stride,
+            bottleneck_ratio=stage.bottleneck_ratio,
+            group_width=stage.group_width,
+        )
     convolutions = _convolutions(spec, stage, in_width=in_width, stride=stride)
     changes = np.asarray((in_width != stage.width) | (stride != 1))
     projects = spec.residual and spec.block in ("x", "basic") and bool(np.any(changes))

@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import operator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from netspace import values
 from netspace.checks import number, one_of, whole
 from netspace.errors import SpecError
+from netspace.networks.own_block import OwnBlock
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -43,7 +45,10 @@ GROUPED = ("x", "z")
 """The blocks with an inner width, groups and room for squeeze-and-excitation."""
 
 BLOCKS = (*GROUPED, "basic", "mlp")
-"""The blocks of a body; see `Frame`."""
+"""The blocks that netspace has; see `Frame`."""
+
+OWN = "own"
+"""The block that a user's file has; see `netspace.networks.own_block`."""
 
 ACTIVATIONS = ("relu", "silu", "gelu")
 
@@ -130,7 +135,8 @@ class Frame:
     - "x": 1x1, grouped 3x3 with the stride, 1x1 (AnyNetX, RegNetX, ResNeXt; ResNet without groups; RegNetY with SE);
     - "z": the same without an activation after the sum, and a shortcut only where the shape is unchanged (RegNetZ);
     - "basic": two 3x3 convolutions (ResNet-18, ResNet-56);
-    - "mlp": one 1x1 convolution, which on a 1x1 image is a linear layer; a shortcut only where nothing changes.
+    - "mlp": one 1x1 convolution, which on a 1x1 image is a linear layer; a shortcut only where nothing changes;
+    - "own": what the file of `own_block` builds, with nothing around it.
     `residual` False leaves out every shortcut: a basic block becomes the papers' vanilla block.
 
     `conv_bias` gives every convolution a bias, as in the chapter's code; the paper's networks have none.
@@ -155,9 +161,10 @@ class Frame:
     zero_init_last: bool = False
     norm_eps: float = 1e-5
     norm_momentum: float = 0.1
+    own_block: OwnBlock | None = None
 
     def __post_init__(self) -> None:
-        one_of(self, "block", SpecError, BLOCKS)
+        one_of(self, "block", SpecError, (*BLOCKS, OWN))
         one_of(self, "activation", SpecError, ACTIVATIONS)
         whole(self, "num_classes", SpecError)
         whole(self, "in_channels", SpecError)
@@ -177,6 +184,21 @@ class Frame:
             raise SpecError(f"stochastic_depth (={self.stochastic_depth:g}) needs residual blocks; set it to 0")
         if self.zero_init_last and not self.residual:
             raise SpecError("zero_init_last (=True) needs residual blocks: without a shortcut nothing would pass")
+        self._check_own_block()
+
+    def _check_own_block(self) -> None:
+        if self.block != OWN:
+            if self.own_block is not None:
+                raise SpecError(f"own_block must be left out for block {self.block!r}; it is for {OWN!r}")
+            return
+        if self.own_block is None:
+            raise SpecError(f"own_block: missing; block {OWN!r} needs the file that has it")
+        for name, neutral in (("residual", True), ("stochastic_depth", 0.0), ("zero_init_last", False)):
+            if getattr(self, name) != neutral:
+                raise SpecError(
+                    f"{name} (={getattr(self, name)}) is for the blocks {', '.join(BLOCKS)}; leave it out, "
+                    f"for an {OWN!r} block is wholly its file's"
+                )
 
     def frame(self) -> dict[str, Any]:
         """Return the fields of the frame, as keyword arguments for another value that has one."""
@@ -202,7 +224,7 @@ class NetworkSpec(Frame):
         if not self.stages:
             raise SpecError("stages (=()) must hold at least one stage")
         for position, stage in enumerate(self.stages):
-            if self.block in GROUPED:
+            if self.block in (*GROUPED, OWN):
                 continue
             for field, neutral in (("bottleneck_ratio", 1.0), ("group_width", None)):
                 given = getattr(stage, field)
@@ -213,6 +235,13 @@ class NetworkSpec(Frame):
     def digest(self) -> str:
         """The content digest: equal for equal networks, on every machine."""
         return values.digest(self)
+
+    def found(self, folder: str | Path) -> "NetworkSpec":
+        """Return the spec with the file of its own block, where it has one, looked for from `folder`, and read.
+
+        Raises: OwnBlockError.
+        """
+        return self if self.own_block is None else dataclasses.replace(self, own_block=self.own_block.found(folder))
 
     @property
     def feature_widths(self) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ Everything is plain data, so that a study file can hold it; `design_space` turns
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from operator import methodcaller
+from pathlib import Path
 from typing import Any
 
 from netspace import values
@@ -76,8 +77,8 @@ class SpaceDeclaration:
 
     It begins as `space`, a name of the catalogue (for `num_stages` stages and images of side `image_side` [pixels],
     where given); as the `union` of several; or as `parameters` with laws of their own. `frame` changes what all its
-    networks share. Then `ranges` narrow it, and each other field adds the relation of its name; `violate` and
-    `reverse` name parameters whose relation becomes its complement, or its strict opposite.
+    networks share, `stride` that of every stage. Then `ranges` narrow it, and each other field adds the relation of
+    its name; `violate` and `reverse` name parameters whose relation becomes its complement, or its strict opposite.
     """
 
     space: str = ""
@@ -85,6 +86,7 @@ class SpaceDeclaration:
     union: Names = ()
     parameters: dict[str, LawChoice] = field(default_factory=dict)
     num_stages: int | None = None
+    stride: int | None = None
     image_side: int | None = None
     frame: dict[str, Any] = field(default_factory=dict)
     ranges: Ranges = field(default_factory=dict)
@@ -149,14 +151,24 @@ class SpaceDeclaration:
                 raise SpaceError(f"{where}: {problem}") from None
         return replace(made, name=self.name)
 
+    def found(self, folder: str | Path) -> "SpaceDeclaration":
+        """Return the declaration with the file of its own block, where it has one, looked for from `folder`, and read.
+
+        Raises: OwnBlockError.
+        """
+        block = self._frame().get("own_block")
+        return self if block is None else replace(self, frame={**self.frame, "own_block": block.found(folder)})
+
     def _frame(self) -> dict[str, Any]:
         known = [one.name for one in fields(Frame)]
         for name in self.frame:
             if name not in known:
                 raise SpaceError(f"frame.{name}: unknown key{did_you_mean(name, known)}")
-        checked = values.from_dict(Frame, self.frame, where="frame", error=SpaceError)
-        stages = {} if self.num_stages is None else {"num_stages": self.num_stages}
-        return {name: getattr(checked, name) for name in self.frame} | stages
+        checked = values.from_dict(Frame, values.to_dict(self.frame), where="frame", error=SpaceError)
+        stages = {"num_stages": self.num_stages, "stride": self.stride}
+        return {name: getattr(checked, name) for name in self.frame} | {
+            name: given for name, given in stages.items() if given is not None
+        }
 
     def _steps(self) -> Iterator[tuple[str, Callable[[DesignSpace], DesignSpace]]]:
         """Yield (field, change) for everything that refines the space, in order."""

@@ -8,7 +8,7 @@ BODY = ("depth", "width")
 """The parameters that every stage has."""
 
 INNER = ("bottleneck_ratio", "group_width")
-"""The parameters that a stage of X or Z blocks may have besides: without them the ratio is 1, and one group."""
+"""The parameters that a stage of X, Z or own blocks may have besides: without them the ratio is 1, and one group."""
 
 PER_STAGE = (*BODY, *INNER)
 

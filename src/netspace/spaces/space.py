@@ -13,7 +13,7 @@ from netspace import values
 from netspace.checks import one_of
 from netspace.errors import SpaceError, did_you_mean
 from netspace.networks.complexity import check_resolution
-from netspace.networks.spec import GROUPED, Frame, NetworkSpec
+from netspace.networks.spec import GROUPED, OWN, Frame, NetworkSpec
 from netspace.spaces.budget import Budget
 from netspace.spaces.chains import Chain, chain
 from netspace.spaces.counting import Estimate, distinct, everything, size
@@ -47,7 +47,7 @@ MAX_STAGES = 8
 class DesignSpace(Frame):
     """A distribution over networks.
 
-    `parameters` are those of every stage (`depth`, `width` and, for X and Z blocks, `bottleneck_ratio` and
+    `parameters` are those of every stage (`depth`, `width` and, for X, Z and own blocks, `bottleneck_ratio` and
     `group_width`) or, where the RegNet rule gives depths and widths, `total_depth`, `initial_width`, `width_slope`
     and `width_multiplier` instead of the first two. `relations` tie a parameter across stages: draws have the law of
     independent stages conditioned on all of them. `stride` is that of every stage's first block. `band` keeps the
@@ -71,7 +71,7 @@ class DesignSpace(Frame):
         check_resolution(self.band_resolution)
         names = self.parameter_names
         needed = RULE if self.is_linear else BODY
-        allowed = (*needed, *(INNER if self.block in GROUPED else ()))
+        allowed = (*needed, *(INNER if self.block in (*GROUPED, OWN) else ()))
         if len(set(names)) != len(names) or not set(needed) <= set(names) <= set(allowed):
             optional = [name for name in allowed if name not in needed]
             more = (

@@ -23,6 +23,13 @@ class Backend(Protocol):
         """Return the framework's own module, its weights initialised from `seed`."""
         ...
 
+    def check(self, spec: NetworkSpec, resolution: int) -> None:
+        """Check that a user's own block costs what it says, or can be built at all; any other network passes.
+
+        Raises: OwnBlockError.
+        """
+        ...
+
     def save(
         self, network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
     ) -> None:
