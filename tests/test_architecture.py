@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "cli": GROUND
     | {"__version__", "backends", "execution", "networks", "report", "running", "spaces", "stats", "storage", "study"},
     "__main__": {"cli"},
-    "__init__": {"networks", "spaces", "stats", "study", "backends", "training"},
+    "__init__": {"errors", "networks", "spaces", "stats", "study", "backends", "training"},
 }
 FRAMEWORKS = {"torch", "jax", "flax", "tensorflow", "keras", "mxnet"}
 SLOW_TO_IMPORT = {"ray", "matplotlib", "scipy", "sklearn", "sqlalchemy", "pydantic", "PIL", "jinja2", "typer", "rich"}

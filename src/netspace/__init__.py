@@ -7,11 +7,12 @@ spaces by the distribution of their errors. Importing this package loads no fram
 from pathlib import Path
 from typing import Any
 
+from netspace.errors import SpecError
 from netspace.networks.complexity import Complexity, complexity
 from netspace.networks.fitting import fit_regnet
 from netspace.networks.own_block import OwnBlock
 from netspace.networks.regnet import regnet
-from netspace.networks.spec import NetworkSpec, Stage, Stem
+from netspace.networks.spec import NetworkSpec, Stage, Stem, check_spec
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
 from netspace.spaces.space import DesignSpace
@@ -57,6 +58,9 @@ def build(spec: NetworkSpec, *, backend: str = "torch", seed: int = 0) -> Any:
     """
     from netspace.backends import get_backend
 
+    check_spec(spec)
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise SpecError(f"seed (={seed!r}) must be a whole number from 0 to 2^63 - 1")
     return get_backend(backend).build(spec, seed=seed)
 
 

@@ -61,3 +61,10 @@ def one_of(value: Any, field: str, error: type[InputError], allowed: Collection[
         hint = did_you_mean(given, map(str, allowed)) if isinstance(given, str) else ""
         choices = ", ".join(map(str, allowed))
         raise error(f"{field} (={given!r}) must be one of {choices}" + (hint if "mean" in hint else ""))
+
+
+def instance(value: Any, field: str, error: type[InputError], kind: type) -> None:
+    """Check that a field is a value of a class."""
+    given = getattr(value, field)
+    if not isinstance(given, kind):
+        raise error(f"{field} (={given!r}) must be a {kind.__name__}")

@@ -77,7 +77,7 @@ def test_other_tensors_are_listed_by_name(folder, edit, sentence):
 
 
 def test_damaged_and_missing_files(folder, tmp_path):
-    with pytest.raises(CheckpointError, match=r"network.json: cannot be read"):
+    with pytest.raises(CheckpointError, match=r"no such folder"):
         ns.load(tmp_path / "nowhere")
     weights = folder / "model.safetensors"
     whole = weights.read_bytes()
@@ -154,3 +154,33 @@ def test_a_damaged_record_is_one_sentence(folder):
     (folder / "result.json").write_text("[")
     with pytest.raises(CheckpointError, match=r"result.json: not valid JSON"):
         ns.load_record(folder)
+
+
+def rewritten(folder, **fields):
+    path = folder / "network.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"activation": "silu"}, "not the network that the weights were saved with; its digest must be"),
+        ({"stages": [{"depth": 1, "width": 2**24, "group_width": 8}]}, "misshapen"),
+        ({"stages": [{"depth": 3000, "width": 16, "group_width": 8}]}, r"too few for the 3,000 blocks of network.json"),
+    ],
+)
+def test_another_network_s_spec_is_refused_before_memory_is_taken(folder, fields, sentence):
+    rewritten(folder, **fields)
+    with pytest.raises(CheckpointError, match=sentence):
+        ns.load(folder)
+
+
+def test_a_spec_without_end_and_a_negative_variance_are_refused(folder):
+    change(folder, lambda tensors: tensors["stem.norm.running_var"].neg_())
+    with pytest.raises(CheckpointError, match=r"negative: stem.norm.running_var"):
+        ns.load(folder)
+    (folder / "network.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        ns.load(folder)
+    with pytest.raises(CheckpointError, match="no such folder"):
+        ns.load(folder / "network.json")

@@ -108,6 +108,27 @@ def test_weights_that_were_laid_out_follow_every_change():
     assert (folded.double()(image.double()) - before).abs().max() < 0.1 * before.abs().max()
 
 
+@torch.inference_mode()
+def test_other_weights_are_taken_however_they_are_loaded():
+    other = ns.fuse(disturbed(SPEC, seed=5))
+    image = torch.rand(2, 3, 32, 32)
+    for assign in (False, True):
+        folded = ns.fuse(disturbed(SPEC))
+        assert not torch.equal(folded(image), other(image))
+        folded.load_state_dict(other.state_dict(), assign=assign)
+        assert torch.equal(folded(image), other(image))
+
+
+def test_images_have_gradients_through_a_folded_network():
+    network = disturbed(SPEC)
+    grads = []
+    for one in (network, ns.fuse(network)):
+        image = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        one(image).sum().backward()
+        grads.append(image.grad)
+    assert (grads[0] - grads[1]).abs().max() < 1e-4 * grads[0].abs().max()
+
+
 def test_a_folded_network_is_not_saved(tmp_path):
     with pytest.raises(CheckpointError, match="save the network that was given to `fuse`"):
         ns.save(ns.fuse(ns.build(SPEC)), tmp_path / "folded")

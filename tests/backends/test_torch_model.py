@@ -154,3 +154,26 @@ def test_stochastic_depth_drops_whole_branches_and_keeps_their_mean():
     kept = added.flatten(1).any(1)
     assert 0.45 < kept.float().mean() < 0.55
     torch.testing.assert_close(added[kept], 2 * branch[kept])
+
+
+@torch.no_grad()
+def test_stochastic_depth_drops_no_branch_that_nothing_goes_around():
+    stages = (Stage(depth=1, width=8, group_width=8), Stage(depth=1, width=16, group_width=8))
+    spec = NetworkSpec(block="z", stages=stages, stochastic_depth=0.9, norm_momentum=1.0)
+    network = build(spec).train()
+    outputs = network.features(torch.rand(64, 3, 32, 32))
+    assert all((output.abs().sum((1, 2, 3)) > 0).all() for output in outputs)
+
+
+@torch.no_grad()
+def test_dropout_acts_before_the_linear_layer_and_in_training_only():
+    spec = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), dropout=0.5)
+    network, image = build(spec), torch.rand(4, 3, 32, 32)
+    assert torch.equal(network.eval()(image), network(image))
+    first, second = network.train()(image), network(image)
+    assert not torch.equal(first, second)
+    network.head.linear.weight.fill_(1.0)
+    pooled = network.stages(network.stem(image)).mean((2, 3))
+    kept = network.head(network.stages(network.stem(image)))[:, 0]
+    whole = 2 * pooled.sum(1)
+    assert (kept < whole).all()

@@ -67,7 +67,7 @@ def test_digests_tell_networks_apart_and_equal_numbers_do_not():
             {"stages": [STAGE | {"width": 30, "group_width": 1, "bottleneck_ratio": 4}]},
             "stages[0].width (=30) divided by bottleneck_ratio (=4) must be a whole number; nearest widths: 28 or 32",
         ),
-        ({"stages": [STAGE | {"bottleneck_ratio": 0}]}, "stages[0].bottleneck_ratio (=0.0) must be above 0"),
+        ({"stages": [STAGE | {"bottleneck_ratio": 0}]}, "stages[0].bottleneck_ratio (=0.0) must be at least 0.001"),
         ({"stages": [STAGE | {"stride": 3}]}, "stages[0].stride (=3) must be one of 1, 2"),
         ({"stages": [STAGE], "stem": {"kernel_size": 2}}, "stem.kernel_size (=2) must be odd"),
         ({"stages": [STAGE], "num_classes": 0}, "num_classes (=0) must be a whole number of at least 1"),

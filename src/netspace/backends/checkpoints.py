@@ -4,12 +4,13 @@ Nothing is ever unpickled: safetensors holds numbers and names, and no code. A n
 of its block, which is run if its content is still the same.
 """
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -36,6 +37,10 @@ def save_network(
 
     Raises: CheckpointError where the folder cannot be written, or the network is folded.
     """
+    if not isinstance(network, AnyNet):
+        raise CheckpointError(
+            f"network (={type(network).__name__}) must be one that `netspace.build` or `load` returned"
+        )
     refuse_folded(network)
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     contents = {WEIGHTS_FILE: save(tensors, metadata={"network": network.spec.digest})}
@@ -49,6 +54,7 @@ def save_network(
                 file = stack.enter_context(written_aside(folder / name))
                 file.write(content)
                 file.flush()
+                os.fsync(file.fileno())  # now, so that hardly any time is left between the old network and the new
             for name in (SPEC_FILE, *record):
                 (folder / name).unlink(missing_ok=True)
     except OSError as problem:
@@ -65,20 +71,36 @@ def load_network(folder: Path) -> AnyNet:
     """Return the network that `save_network` wrote, in evaluation mode.
 
     Raises: CheckpointError where a file is missing, damaged, or holds other tensors than the network has; they are
-    listed by name.
+    listed by name. Nothing is allocated before that is known.
     """
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: no such folder; `load_checkpoint` reads files of other libraries")
     try:
         spec = NetworkSpec.from_dict(read_json(folder / SPEC_FILE)).found(folder)
     except SpecError as problem:
         raise CheckpointError(f"{folder / SPEC_FILE}: {problem}") from None
-    network = build(spec)
-    tensors = read_tensors(folder / WEIGHTS_FILE)
+    weights = folder / WEIGHTS_FILE
+    tensors = read_tensors(weights)
+    blocks = sum(stage.depth for stage in spec.stages)
+    if blocks > max(1000, len(tensors)):  # even their names would take minutes
+        raise CheckpointError(f"{weights}: {len(tensors)} tensors are too few for the {blocks:,} blocks of {SPEC_FILE}")
     stem = tensors.get("stem.conv.weight")
-    if stem is not None and stem.is_floating_point():
-        network = network.to(stem.dtype)
-    check_tensors(tensors, network.state_dict(), source=folder / WEIGHTS_FILE)
+    check_tensors(tensors, expected_tensors(spec, torch.float32 if stem is None else stem.dtype), source=weights)
+    with safe_open(weights, framework="pt") as file:
+        digest = (file.metadata() or {}).get("network", spec.digest)
+    if digest != spec.digest:
+        raise CheckpointError(
+            f"{folder / SPEC_FILE}: not the network that the weights were saved with; its digest must be {digest}"
+        )
+    network = build(spec).to(next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()))
     network.load_state_dict(tensors)
     return network.eval()
+
+
+def expected_tensors(spec: NetworkSpec, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return the tensors of a network without their memory, so that any spec can be compared before it is built."""
+    with torch.device("meta"):
+        return AnyNet(spec).to(dtype if dtype.is_floating_point else torch.float32).state_dict()
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -95,9 +117,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path) -> None:
     """Check that a file holds exactly the tensors of a network, with their shapes, types and finite numbers.
 
-    Raises: CheckpointError, which lists what is missing, unknown, misshapen, of another type, or not finite.
+    Raises: CheckpointError, which lists what is missing, unknown, misshapen, of another type, not finite, or a negative
+    variance.
     """
     both = [name for name in expected if name in given]
+    alike = [name for name in both if given[name].dtype == expected[name].dtype]
     wrong = {
         "missing": [name for name in expected if name not in given],
         "unknown": [name for name in given if name not in expected],
@@ -111,7 +135,8 @@ def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *
             for name in both
             if given[name].dtype != expected[name].dtype
         ],
-        "not finite": [name for name in both if not torch.isfinite(given[name]).all()],
+        "not finite": [name for name in alike if not torch.isfinite(given[name]).all()],
+        "negative": [name for name in alike if name.endswith("running_var") and (given[name] < 0).any()],
     }
     found = [f"{what}: {_listed(names)}" for what, names in wrong.items() if names]
     if found:

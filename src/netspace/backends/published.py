@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netspace.backends.checkpoints import check_tensors, refuse_folded
+from netspace.backends.checkpoints import check_tensors, expected_tensors, refuse_folded
 from netspace.backends.published_files import read_published
 from netspace.backends.published_names import NAMES, STYLES, depths, style_of, their_name
 from netspace.backends.torch_model import AnyNet, build
@@ -41,11 +41,13 @@ def load_checkpoint(
     """
     tensors = read_published(path)
     style = style_of(tensors)
+    if style is None and STEM in tensors:
+        raise CheckpointError(f"{path}: the weights of a network of netspace's own; `load` reads its folder")
     if style is None:
         raise CheckpointError(f"{path}: no RegNet of {', '.join(STYLES)}: no first block has their names")
     tensors = _with_convolutions(tensors, style)
     spec = spec_of(tensors, style, source=path)
-    expected = _expected(spec, tensors[their_name(STEM, style)].dtype)
+    expected = expected_tensors(spec, _of_ours(tensors[their_name(STEM, style)].dtype))
     check_tensors(tensors, {their_name(ours, style): tensor for ours, tensor in expected.items()}, source=path)
 
     weights = {ours: tensors[their_name(ours, style)] for ours in expected}
@@ -73,7 +75,9 @@ def published_tensors(network: AnyNet, style: str) -> dict[str, Tensor]:
     _check_it_has(style, network.spec)
     refuse_folded(network)
     weights = network.state_dict()
-    check_tensors(weights, _expected(network.spec, weights[STEM].dtype), source="the network to export")
+    check_tensors(
+        weights, expected_tensors(network.spec, _of_ours(weights[STEM].dtype)), source="the network to export"
+    )
     weights[STEM] = _red_first(weights[STEM], style)
     return {their_name(ours, style): tensor.clone() for ours, tensor in weights.items()}
 
@@ -128,10 +132,8 @@ def _se_ratio(squeezed: list[tuple[int, int]]) -> float:
     raise SpecError(f"no se_ratio reduces the blocks' input widths as found: {sorted(set(squeezed))}")
 
 
-def _expected(spec: NetworkSpec, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return the tensors of a network without their memory, so that any spec can be compared before it is built."""
-    with torch.device("meta"):
-        return AnyNet(spec).to(dtype if dtype in (torch.float32, torch.float64) else torch.float32).state_dict()
+def _of_ours(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype in (torch.float32, torch.float64) else torch.float32
 
 
 def _with_convolutions(tensors: Mapping[str, Tensor], style: str) -> dict[str, Tensor]:

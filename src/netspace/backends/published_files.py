@@ -3,6 +3,8 @@
 Either may be hostile: nothing in it is run, and sizes that it claims but does not hold are refused.
 """
 
+import mmap
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,10 +43,20 @@ def _unpickled(path: Path) -> Any:
         try:
             if file.read(4) == b"PK\x03\x04" and _inflates(file, path.stat().st_size):
                 raise CheckpointError(f"{path}: a compressed archive, which PyTorch never writes")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if (
+                    content.find(b"bytearray") >= 0
+                ):  # the one plain type whose size a pickle can claim without holding it
+                    raise CheckpointError(f"{path}: holds a bytearray, which no weights file needs")
             file.seek(0)
             return torch.load(file, map_location="cpu", weights_only=True)
         except CheckpointError:
             raise
+        except pickle.UnpicklingError:
+            raise CheckpointError(
+                f"{path}: holds more than tensors and plain data, and no code in it was run; "
+                "save the state dict alone: torch.save(model.state_dict(), path)"
+            ) from None
         except Exception as problem:  # a damaged pickle can raise anything
             raise CheckpointError(
                 f"{path}: not a PyTorch file of plain data ({type(problem).__name__}); no code in it was run"

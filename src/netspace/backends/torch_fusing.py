@@ -1,6 +1,7 @@
 """Batch norms folded into the convolutions before them: the same function, fewer operators, for inference only.
 
-On a CPU, a convolution and its ReLU are then one operator of oneDNN, with its weights laid out as it wants them.
+On a CPU, a convolution and its ReLU are then one operator of oneDNN. It takes a copy of the weights in a layout of its
+own, made at the first call, so a folded network that has answered holds its weights twice.
 
 How much faster that is, `netspace bench infer` measures and `docs/results/inference.md` shows.
 """
@@ -58,19 +59,19 @@ class FoldedConv(nn.Module):
         self.conv = conv
         self.relu = relu
         self._packed: Tensor | None = None
-        self._packed_version = -1
+        self._packed_of: tuple[int, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in_width, height, width) to (batch, out_width, height / stride, width / stride)."""
         conv = self.conv
         if not _has_onednn(x):
             y = conv(x)
-            return y.relu_() if self.relu else y  # type: ignore[no-any-return]
+            return y.relu() if self.relu else y  # type: ignore[no-any-return]
         shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
-        # A tensor made in inference mode does not count its changes, and must not be changed.
-        version = -1 if conv.weight.is_inference() else conv.weight._version
-        if self._packed is None or self._packed_version != version:
-            self._packed_version = version
+        # Which weights, and how often they were changed; what is done behind PyTorch's back (`.data`) is not seen.
+        weights = (conv.weight.data_ptr(), -1 if conv.weight.is_inference() else conv.weight._version)
+        if self._packed is None or self._packed_of != weights:
+            self._packed_of = weights
             self._packed = torch.ops.mkldnn._reorder_convolution_weight(conv.weight.detach(), *shape, None)
         y = torch.ops.mkldnn._convolution_pointwise(
             x, self._packed, conv.bias, *shape, "relu" if self.relu else "none", [], ""
@@ -81,17 +82,26 @@ class FoldedConv(nn.Module):
         self._packed = None  # of weights that now go elsewhere, or become another type
         return super()._apply(fn, recurse)  # type: ignore[no-any-return, no-untyped-call]
 
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self._packed = None
+        super()._load_from_state_dict(*arguments)
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_packed": None}
 
 
 def _has_onednn(x: Tensor) -> bool:
+    """Return whether oneDNN's operator takes these images: it has no gradient, and cannot be exported or traced."""
+    fits = x.device.type == "cpu" and (
+        x.dtype == torch.float32 or (x.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    )
     return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.bfloat16)
+        fits
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        and not (torch.is_grad_enabled() and x.requires_grad)
         and not torch.compiler.is_exporting()
+        and not torch._C._get_tracing_state()
     )
 
 

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from netspace.backends import needed_by
+from netspace.errors import CheckpointError
 
 with needed_by("HubNetwork", extra="hub"):
     import torch
     from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 
-    from netspace.backends.checkpoints import SPEC_FILE, WEIGHTS_FILE, load_network, save_network
+    from netspace.backends.checkpoints import SPEC_FILE, WEIGHTS_FILE, load_network, refuse_folded, save_network
     from netspace.backends.torch_model import AnyNet
     from netspace.networks.spec import NetworkSpec
 
@@ -47,6 +48,7 @@ class HubNetwork(
     @classmethod
     def of(cls, network: AnyNet) -> Self:
         """Return a network as a HubNetwork; both share their numbers."""
+        refuse_folded(network)
         with torch.device("meta"):
             shared = cls(network.spec)
         shared.load_state_dict(network.state_dict(), assign=True)
@@ -64,6 +66,8 @@ class HubNetwork(
         folder = Path(pretrained_model_name_or_path)
         if not folder.is_dir():
             name = str(pretrained_model_name_or_path)
+            if name.startswith((".", "/", "~")) or isinstance(pretrained_model_name_or_path, Path):
+                raise CheckpointError(f"folder {name!r} does not exist")
             folder = Path(snapshot_download(name, allow_patterns=[SPEC_FILE, WEIGHTS_FILE], **where))
         return cls.of(load_network(folder))
 

@@ -63,7 +63,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in_width, height, width) to (batch, width, height / stride, width / stride)."""
         y: Tensor = self.branch(x)
-        if self.training and self.drop_rate:
+        if self.training and self.drop_rate and self.has_shortcut:  # without one, nothing would be left
             kept = torch.rand((len(y), 1, 1, 1), device=y.device) >= self.drop_rate
             y = y * kept / (1.0 - self.drop_rate)
         if self.has_shortcut:

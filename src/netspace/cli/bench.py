@@ -13,8 +13,8 @@ import typer
 from netspace import values
 from netspace.backends import get_backend
 from netspace.backends.inference import InferenceFigures, InferenceSetting
-from netspace.cli.networks import find_spec
 from netspace.cli.options import AsJson, Resolution
+from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import print_json, print_table, table
 from netspace.errors import InputError
 from netspace.networks.complexity import complexity
@@ -29,8 +29,7 @@ def infer(
     name: Annotated[
         str,
         typer.Argument(
-            help="A name of `netspace zoo`, a spec in a .json file, or a folder of `netspace.save` (./NAME where "
-            "the zoo has that name).",
+            help=f"{SOURCES} Of a checkpoint the sizes alone: fresh weights take the same time.",
             metavar="NETWORK",
         ),
     ],

@@ -2,26 +2,24 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from netspace import values
 from netspace.backends import needed_by
 from netspace.cli.options import AsJson, Resolution
+from netspace.cli.sources import SOURCES, find_spec, read_network
 from netspace.cli.tables import print_json, print_table, table
-from netspace.errors import InputError, SpecError, did_you_mean
+from netspace.errors import InputError, did_you_mean
 from netspace.networks.complexity import Complexity, Part, complexity, parts
 from netspace.networks.fitting import RegNetFit, fit_regnet
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import NETWORKS, name_of, network
 
 app = typer.Typer()
-
-SOURCES = "A name of `netspace zoo`, a spec in a .json file, a folder of `netspace.save`, or a published checkpoint."
 
 FORMATS = ("onnx", "torch", "timm", "torchvision", "pycls")
 
@@ -104,49 +102,6 @@ def export(
         f"difference {done.difference:.1g} of the largest logit over batches of "
         f"{' and '.join(map(str, torch_export.CHECKED_BATCHES))}"
     )
-
-
-def read_network(path: Path) -> Any:
-    """Return the network of a folder or a published file; a name has no trained weights. Raises: InputError."""
-    from netspace.backends.checkpoints import load_network
-    from netspace.backends.published import load_checkpoint
-
-    if path.is_dir():
-        return load_network(path)
-    if path.exists():
-        return load_checkpoint(path)
-    if str(path) in NETWORKS:
-        raise InputError(
-            f"network {str(path)!r} is a name, and its weights would be random; "
-            "give a folder that netspace.save wrote, or a published checkpoint"
-        )
-    raise InputError(f"network {str(path)!r}: there is no such folder or file")
-
-
-def find_spec(name: str) -> NetworkSpec:
-    """Return the spec of a name, a .json file, a saved folder or a published checkpoint. Raises: InputError."""
-    path = Path(name)
-    if name in NETWORKS:
-        return network(name)
-    if path.is_dir():
-        return read_spec(path / "network.json")
-    if path.is_file() and path.suffix != ".json":
-        with needed_by("reading a checkpoint", extra="torch"):
-            spec: NetworkSpec = read_network(path).spec
-        return spec
-    if path.suffix != ".json" and path.name != name:
-        raise InputError(f"network {name!r}: there is no such folder or file")
-    return read_spec(path) if path.suffix == ".json" else network(name)
-
-
-def read_spec(path: Path) -> NetworkSpec:
-    """Return the spec of a JSON file. Raises: InputError, SpecError."""
-    try:
-        return NetworkSpec.from_dict(json.loads(path.read_text(encoding="utf-8"))).found(path.parent)
-    except OSError as problem:
-        raise InputError(f"network file {str(path)!r} cannot be read ({problem.strerror})") from None
-    except ValueError as problem:
-        raise SpecError(f"network file {str(path)!r}: {problem}") from None
 
 
 def print_zoo(costs: Mapping[str, Complexity], resolution: int) -> None:

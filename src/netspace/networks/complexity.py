@@ -15,7 +15,7 @@ import numpy as np
 from netspace.errors import OwnBlockError, SpecError
 from netspace.networks.own_block import load
 from netspace.networks.plan import BlockPlan, Convolution, NetworkPlan, OwnBlockPlan, Sides, plan, sides
-from netspace.networks.spec import NetworkSpec, SpecArrays
+from netspace.networks.spec import NetworkSpec, SpecArrays, check_spec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +70,7 @@ def complexity(spec: NetworkSpec | SpecArrays, resolution: int = 224) -> Complex
     >>> complexity(network("regnetx_200mf"))
     Complexity(flops=199040872, params=2684792, activations=2164056)
     """
+    check_spec(spec)
     if isinstance(spec, SpecArrays):
         _refuse_overflow(spec, resolution)
     return _total(plan(spec), sides(spec, check_resolution(resolution)))

@@ -170,3 +170,5 @@ def check_rule(
             raise SpecError(f"{name} (={given!r}) must be a finite number")
         if given < 0 or (above is not None and given <= above):
             raise SpecError(f"{name} (={given}) must be " + ("at least 0" if above is None else f"above {above}"))
+        if float(given) > LARGEST:
+            raise SpecError(f"{name} (={given}) must be at most {LARGEST}")

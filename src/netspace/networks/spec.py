@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from netspace import values
-from netspace.checks import number, one_of, whole
+from netspace.checks import instance, number, one_of, whole
 from netspace.errors import SpecError
 from netspace.networks.own_block import OwnBlock
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+RATIOS = (0.001, 1000.0)
+"""The bounds of a bottleneck ratio; far beyond them widths are no numbers any more."""
 
 REACH = 2048
 """How far from a wrong width the nearest valid one is looked for."""
@@ -104,7 +107,7 @@ class Stage:
         for field in ("depth", "width", "stride"):
             whole(self, field, SpecError)
         one_of(self, "stride", SpecError, (1, 2))
-        number(self, "bottleneck_ratio", SpecError, above=True)
+        number(self, "bottleneck_ratio", SpecError, minimum=RATIOS[0], maximum=RATIOS[1])
         ratio = self.bottleneck_ratio
         inner = inner_width(self.width, ratio)
         if inner < 1 or inner * ratio != self.width:
@@ -164,12 +167,15 @@ class Frame:
     own_block: OwnBlock | None = None
 
     def __post_init__(self) -> None:
+        instance(self, "stem", SpecError, Stem)
+        for flag in ("residual", "conv_bias", "zero_init_last"):
+            instance(self, flag, SpecError, bool)
         one_of(self, "block", SpecError, (*BLOCKS, OWN))
         one_of(self, "activation", SpecError, ACTIVATIONS)
         whole(self, "num_classes", SpecError)
         whole(self, "in_channels", SpecError)
         if self.se_ratio is not None:
-            number(self, "se_ratio", SpecError, above=True)
+            number(self, "se_ratio", SpecError, above=True, maximum=1024)
             if self.block not in GROUPED:
                 raise SpecError(
                     f"se_ratio (={self.se_ratio:g}) is for the blocks x and z; leave it out for {self.block!r}"
@@ -220,10 +226,13 @@ class NetworkSpec(Frame):
 
     def __post_init__(self) -> None:
         Frame.__post_init__(self)
-        object.__setattr__(self, "stages", tuple(self.stages))
-        if not self.stages:
-            raise SpecError("stages (=()) must hold at least one stage")
-        for position, stage in enumerate(self.stages):
+        stages: Any = self.stages
+        if not isinstance(stages, list | tuple) or not stages:
+            raise SpecError(f"stages (={stages!r}) must hold at least one stage, in a tuple")
+        object.__setattr__(self, "stages", tuple(stages))
+        for position, stage in enumerate(stages):
+            if not isinstance(stage, Stage):
+                raise SpecError(f"stages[{position}] (={stage!r}) must be a Stage")
             if self.block in (*GROUPED, OWN):
                 continue
             for field, neutral in (("bottleneck_ratio", 1.0), ("group_width", None)):
@@ -328,6 +337,13 @@ class SpecArrays(Frame):
             ),
             **self.frame(),
         )
+
+
+def check_spec(given: Any) -> None:
+    """Check that something is a network's spec, and not its name. Raises: SpecError."""
+    if not isinstance(given, NetworkSpec | SpecArrays):
+        hint = f"; a name goes through netspace.network({given!r})" if isinstance(given, str) else ""
+        raise SpecError(f"spec (={given!r}) must be a NetworkSpec{hint}")
 
 
 def _divides_exactly(width: int, ratio: float) -> bool:
