@@ -66,7 +66,7 @@ def test_infer_prints_json(folder):
     [
         (("regnetx_400m",), "did you mean 'regnetx_400mf'"),
         (("none.json",), "cannot be read"),
-        (("./nowhere",), "network './nowhere': there is no such folder or file"),
+        (("./nowhere",), "network 'nowhere': there is no such folder or file"),
         ((".",), "network.json' cannot be read"),
         (("regnetx32", "--batch-sizes", "0"), "batch_size (=0) must be a whole number of at least 1"),
         (("regnetx32", "--batch-sizes", "-8"), "batch_size (=-8) must be"),

@@ -32,20 +32,18 @@ def find_spec(name: str) -> NetworkSpec:
 
 def read_network(path: Path) -> Any:
     """Return the network of a folder or a published file; a name has no trained weights. Raises: InputError."""
+    if not path.exists():
+        if str(path) in NETWORKS:
+            raise InputError(
+                f"network {str(path)!r} is a name, and its weights would be random; "
+                "give a folder that netspace.save wrote, or a published checkpoint"
+            )
+        raise InputError(f"network {str(path)!r}: there is no such folder or file")
     with needed_by("reading weights", extra="torch"):
         from netspace.backends.checkpoints import load_network
         from netspace.backends.published import load_checkpoint
 
-    if path.is_dir():
-        return load_network(path)
-    if path.exists():
-        return load_checkpoint(path)
-    if str(path) in NETWORKS:
-        raise InputError(
-            f"network {str(path)!r} is a name, and its weights would be random; "
-            "give a folder that netspace.save wrote, or a published checkpoint"
-        )
-    raise InputError(f"network {str(path)!r}: there is no such folder or file")
+    return load_network(path) if path.is_dir() else load_checkpoint(path)
 
 
 def read_spec(path: Path) -> NetworkSpec:

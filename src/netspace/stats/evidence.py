@@ -16,13 +16,12 @@ from netspace.stats.dominance import (
 from netspace.stats.edf import EDF
 from netspace.stats.medians import median_difference
 from netspace.stats.planning import (
+    MOST,
     fewest_networks,
     networks_for_median,
     networks_if_equal,
     networks_to_majorise,
 )
-
-_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,4 +160,4 @@ def _networks_to_decide(
     smallest = min((size for size in sizes if size is not None), default=None)
     # Below what is there already, the figure says that the samples were unlucky, not what is missing; above
     # what anyone trains, that the difference is too small to speak of.
-    return smallest if smallest is not None and min(steps.n_a, steps.n_b) < smallest <= _MOST else None
+    return smallest if smallest is not None and min(steps.n_a, steps.n_b) < smallest <= MOST else None

@@ -1,6 +1,7 @@
 """Rough numbers of networks: how many each space needs before a claim about it can be won.
 
-They follow from normal approximations, at `POWER`, and are meant to be read as "about".
+They follow from normal approximations, at `POWER`, and are meant to be read as "about". They are instant, which a
+sentence needs; `sample_size` finds such numbers by trying the verdict itself.
 """
 
 import functools
@@ -12,6 +13,9 @@ from scipy import special, stats
 from netspace.stats.dominance import JointSteps
 
 POWER = 0.8
+
+MOST = 10_000
+"""More networks of one space than anyone trains to see a difference: plans end here."""
 
 
 def fewest_networks(margin: float, alpha: float) -> int:
@@ -66,6 +70,16 @@ def networks_to_majorise(steps: JointSteps, score: float, margin: float, alpha: 
     variance = share_a * (1.0 - share_a) + share_b * (1.0 - share_b)
     not_worse = np.max(variance * ((_score(1.0 - alpha) + _score(POWER)) / room) ** 2, initial=0.0)
     return max(math.ceil(better), math.ceil(not_worse), fewest_networks(margin, alpha))
+
+
+def rough(n: int) -> int:
+    """Round up to two digits: more would claim too much.
+
+    >>> rough(719), rough(97)
+    (720, 97)
+    """
+    unit = int(10 ** max(len(str(n)) - 2, 0))
+    return math.ceil(n / unit) * unit
 
 
 def _score(probability: float) -> float:

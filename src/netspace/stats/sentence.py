@@ -6,7 +6,7 @@ Errors are shown in per cent, differences (of errors, and of EDFs) in percentage
 import math
 
 from netspace.stats.evidence import Criteria, Evidence, Side
-from netspace.stats.planning import fewest_networks
+from netspace.stats.planning import fewest_networks, rough
 
 NO_IMPRESSION = 0.2
 """A p-value above which nobody should say that one space even looks better."""
@@ -61,7 +61,7 @@ def undecided(evidence: Evidence, criteria: Criteria) -> str:
     parts = [f"{opening}: {impression} {_missing(leader, other, evidence, criteria)}"]
     parts.extend(_too_few(evidence, criteria))
     if evidence.networks_to_decide is not None:
-        about = _rough(evidence.networks_to_decide)
+        about = rough(evidence.networks_to_decide)
         parts.append(f"about {about} networks each would decide if the present EDFs are the true ones")
     return f"{'; '.join(parts)}; {terms}."
 
@@ -101,7 +101,7 @@ def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
     if min(a.n, b.n) < fewest:
         return [f"not enough data, since no claim within {margin} can be won below {fewest} networks each"]
     if min(a.n, b.n) < evidence.networks_if_equal and max(a.p_not_worse, b.p_not_worse) > criteria.alpha:
-        about = _rough(evidence.networks_if_equal)
+        about = rough(evidence.networks_if_equal)
         return [f"too few for equivalence, which takes about {about} networks each even between equal spaces"]
     return []
 
@@ -148,9 +148,3 @@ def _number(share: float) -> str:
 
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
-
-
-def _rough(n: int) -> int:
-    """Round up to two digits: more would claim too much."""
-    unit = int(10 ** max(len(str(n)) - 2, 0))
-    return math.ceil(n / unit) * unit

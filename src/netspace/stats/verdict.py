@@ -146,7 +146,7 @@ def compare_all(
 
 def _judge(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Verdict:
     evidence = gather(a, b, names, criteria)
-    kind = _kind(evidence, criteria)
+    kind = kind_of(evidence, criteria)
     return Verdict(
         kind=kind,
         sentence=_sentence(kind, evidence, criteria),
@@ -156,7 +156,8 @@ def _judge(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Verdic
     )
 
 
-def _kind(evidence: Evidence, criteria: Criteria) -> VerdictKind:
+def kind_of(evidence: Evidence, criteria: Criteria) -> VerdictKind:
+    """Return the first claim that the evidence wins."""
     a, b, alpha = evidence.a, evidence.b, criteria.alpha
     lower, upper = evidence.median_interval
     near_medians = -criteria.median_margin < lower and upper < criteria.median_margin

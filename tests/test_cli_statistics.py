@@ -1,0 +1,198 @@
+"""`netspace samplesize` and `netspace ranges` as a user meets them, on a store whose results are known."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import netspace as ns
+from netspace.storage.population import Population
+from netspace.storage.store import Store
+from netspace.training.trial import TrialResult
+from tests.tiny import STUDY
+
+WORKERS, SECONDS = 2, 3.0
+QUICK = ("--margin", 0.3, "--median-margin", 0.04)
+"""Margins so wide that few networks are simulated."""
+
+
+def netspace(*words, cwd, check=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "netspace", *map(str, words)],
+        cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == check, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def told(*words, cwd):
+    return json.loads(netspace(*words, "--json", cwd=cwd).stdout)
+
+
+def made(folder, networks, errors):
+    """Make a store of the tiny study with these errors by space; None where a network waits."""
+    (folder / "study.toml").write_text(STUDY.replace("networks = 3", f"networks = {networks}"))
+    study = ns.Study.open(folder / "study.toml", output=folder / "out")
+    drawn = study.draw()
+    facts = {"rows": {}, "notes": []}
+    with Store.create(study.store_path, study=study.spec.identity(), text=study.text, facts=facts) as store:
+        for name, taken in drawn.samples.items():
+            trials = [trial.id for trial in drawn.trials[name]]
+            population = Population(
+                name=name,
+                networks=taken.networks,
+                results=(None,) * networks,
+                drawn=taken.drawn,
+                positions=taken.positions,
+                complexity=taken.complexity,
+                num_draws=taken.draws,
+                num_in_band=taken.in_band,
+            )
+            store.add_population(population, definition={}, trials=trials)
+            for trial, error in zip(trials, errors(name, taken.networks), strict=True):
+                if error is not None:
+                    store.record(result(trial, error))
+    return folder
+
+
+def result(trial, error):
+    if math.isinf(error):
+        return TrialResult(trial_id=trial, status="failed", reason="by design")
+    return TrialResult(trial_id=trial, status="finished", error=error, seconds=SECONDS, images=100)
+
+
+def by_depth(name, networks):
+    """Errors that rise with the depth, a little lower in one space."""
+    rng = np.random.default_rng(len(name) + ord(name[-1]))
+    better = 0.02 if name == "anynetx_e" else 0.0
+    depths = [sum(stage.depth for stage in spec.stages) for spec in networks]
+    noise = rng.normal(0.0, 0.01, len(networks))
+    return [0.2 - better + 0.04 * depth + float(more) for depth, more in zip(depths, noise, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def pilot(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("pilot é"), 20, by_depth)
+
+
+def test_samplesize_for_a_shift_and_for_equal_spaces(tmp_path):
+    text = netspace("samplesize", "--shift", 0.05, "--spread", 0.05, *QUICK, cwd=tmp_path).stdout
+    title, header, shifted, equal = text.splitlines()
+    assert title.startswith("networks per space that win a claim with 80 % probability; errors spread by 5 points")
+    assert "margins 30 points of EDF and 4 points of median error, 95 % confidence" in title
+    assert header.split() == ["spaces", "are", "networks", "each", "time", "verdicts", "then"]
+    assert shifted.startswith("better by 5 points of error")
+    assert "A majorises 8" in shifted
+    assert equal.startswith("equal, to be shown equivalent")
+    assert "equivalent " in equal
+
+
+def test_samplesize_asks_more_of_more_spaces_and_prints_json(tmp_path):
+    words = ("samplesize", "--shift", 0.06, "--spread", 0.05, *QUICK)
+    two, four = told(*words, cwd=tmp_path), told(*words, "--spaces", 4, cwd=tmp_path)
+    assert (two["criteria"]["comparisons"], four["criteria"]["comparisons"]) == (1, 6)
+    for few, many in zip(two["plans"], four["plans"], strict=True):
+        assert few["networks"] < many["networks"]
+        assert sum(few["chances"].values()) == pytest.approx(1.0)
+        assert few["hours"] is None
+
+
+def test_samplesize_from_a_pilot_plans_every_pair_and_the_time_from_its_pace(pilot):
+    found = told("samplesize", "--store", "out", *QUICK, cwd=pilot)
+    (pair,) = found["pairs"]
+    assert pair["spaces"] == ["anynetx_a", "anynetx_e"]
+    assert pair["trained"] == [20, 20]
+    assert 20 < pair["networks"] < 10_000
+    assert pair["chances"]["anynetx_e majorises"] > 0.6
+    assert pair["hours"] == pytest.approx(2 * (pair["networks"] - 20) * SECONDS / WORKERS / 3600)
+    assert found["all"] == {"networks": pair["networks"], "hours": pytest.approx(pair["hours"])}
+    text = netspace("samplesize", "--store", "out", *QUICK, cwd=pilot)
+    assert text.stderr == "simulating the verdicts of 1 pairs\n"
+    assert "anynetx_a and anynetx_e" in text.stdout
+    assert "all of them: " in text.stdout
+    assert "more on 2 workers" in text.stdout
+
+
+def test_samplesize_takes_the_time_of_an_assumed_plan_from_a_store(pilot):
+    found = told("samplesize", "--spread", 0.05, "--store", "out", *QUICK, cwd=pilot)
+    (plan,) = found["plans"]
+    assert plan["hours"] == pytest.approx(2 * plan["networks"] * SECONDS / WORKERS / 3600)
+
+
+def test_samplesize_says_so_where_nothing_within_reach_decides(tmp_path):
+    made(tmp_path, 12, lambda name, networks: [math.inf] * len(networks))
+    text = netspace("samplesize", "--store", "out", cwd=tmp_path).stdout
+    assert "over 10,000" in text
+    assert "no pair is decided by what can be trained" in text
+
+
+def test_samplesize_of_too_small_a_pilot_says_so(tmp_path):
+    made(tmp_path, 3, by_depth)
+    text = netspace("samplesize", "--store", "out", cwd=tmp_path).stdout
+    assert "not enough data: a pilot takes 10 networks of each space" in text
+    assert "no pair is planned" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "samplesize needs --spread, such as 0.05, or --store"),
+        (("--shift", 0.01), "--shift goes with --spread"),
+        (("--spaces", 3), "--spaces goes with --spread"),
+        (("--spread", 0.05, "--spaces", 1), "--spaces (=1) must be a whole number of at least 2"),
+        (("--spread", 0.05, "--shift", 0), "shift (=0) must lie between 0 and 1"),
+        (("--spread", 0), "spread (=0) must be above 0"),
+        (("--spread", -0.1), "spread (=-0.1) must be above 0"),
+        (("--spread", 0.05, "--power", 0), "power (=0) must be above 0"),
+        (("--spread", 0.05, "--power", 1), "power (=1) must be above 0 and at most 0.99"),
+        (("--spread", 0.05, "--level", 95), "level (=95.0) must lie between 0.5 and 1"),
+        (("--spread", 0.05, "--margin", 0), "margin (=0.0) must lie between 0 and 1"),
+        (("--store", "nowhere"), "store 'nowhere' does not exist"),
+        (("--spread", "wide"), "Invalid value for '--spread'"),
+    ],
+)
+def test_samplesize_refuses_in_one_sentence(tmp_path, words, sentence):
+    done = netspace("samplesize", *words, cwd=tmp_path, check=2)
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_pilot_without_two_spaces_of_results_is_refused(tmp_path):
+    made(tmp_path, 3, lambda name, networks: [0.1 if name == "anynetx_a" else None] * len(networks))
+    done = netspace("samplesize", "--store", "out", cwd=tmp_path, check=2)
+    assert "has results of 1 of 2 spaces; a pilot takes two at least" in done.stderr
+    assert "not enough data" in netspace("ranges", "out", cwd=tmp_path).stdout
+
+
+def test_ranges_prints_every_parameter_that_varies_and_finds_the_one_that_matters(pilot):
+    text = netspace("ranges", "out", cwd=pilot).stdout
+    assert "anynetx_e: the best of 25 % of the networks, drawn again and again" in text
+    rows = {(row["space"], row["parameter"]): row for row in told("ranges", "out", cwd=pilot)["ranges"]}
+    depth = rows["anynetx_e", "Total depth"]
+    assert depth["sampled"][0] == depth["best"]["low"] == depth["best"]["median"]
+    assert depth["best"]["high"] < depth["sampled"][1]
+    assert depth["networks"] == depth["best"]["networks"] == 20
+    assert ("anynetx_a", "Width, stage 2") in rows
+    assert "NaN" not in json.dumps(list(rows.values()))
+
+
+@pytest.mark.parametrize("share", [0, 1.5, "nan"])
+def test_ranges_refuses_a_share_that_cannot_be(pilot, share):
+    done = netspace("ranges", "out", "--share", share, cwd=pilot, check=2)
+    assert "must be above 0 and at most 1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ranges_of_failures_and_of_nothing(tmp_path):
+    (tmp_path / "failed").mkdir()
+    (tmp_path / "waiting").mkdir()
+    made(tmp_path / "failed", 12, lambda name, networks: [math.inf] * len(networks))
+    assert "not enough data" in netspace("ranges", "out", cwd=tmp_path / "failed").stdout
+    made(tmp_path / "waiting", 3, lambda name, networks: [None] * len(networks))
+    done = netspace("ranges", "out", cwd=tmp_path / "waiting", check=2)
+    assert "has no results yet" in done.stderr
