@@ -15,6 +15,8 @@ from netspace.networks.regnet import regnet
 from netspace.networks.spec import NetworkSpec, Stage, Stem, check_spec
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
+from netspace.spaces.laws import Choice, LogUniform, PowersOfTwo, Uniform
+from netspace.spaces.parameters import Parameter
 from netspace.spaces.space import DesignSpace
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import TrialResult
@@ -22,13 +24,18 @@ from netspace.training.trial import TrialResult
 __version__ = "0.1.0"
 
 __all__ = [
+    "Choice",
     "Complexity",
     "DesignSpace",
+    "LogUniform",
     "NetworkSpec",
     "OwnBlock",
+    "Parameter",
+    "PowersOfTwo",
     "Stage",
     "Stem",
     "Study",
+    "Uniform",
     "build",
     "compare",
     "complexity",

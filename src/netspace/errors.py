@@ -5,6 +5,7 @@
     │   ├── SpecError                      a network that cannot exist
     │   │   └── OwnBlockError              a user's own block that cannot be used
     │   ├── SpaceError                     a space, a law or a budget that cannot be met
+    │   │   └── ContradictionError         relations or bands that nothing satisfies
     │   ├── CheckpointError                saved weights that are missing, damaged or another network's
     │   ├── DataError                      a data set that is missing, empty or damaged
     │   ├── StudyFileError                 a study file with a wrong field
@@ -41,6 +42,10 @@ class OwnBlockError(SpecError):
 
 class SpaceError(InputError):
     """A design space, a law or a budget that cannot be met."""
+
+
+class ContradictionError(SpaceError):
+    """Relations or bands that nothing satisfies together."""
 
 
 class DataError(InputError):

@@ -6,12 +6,10 @@ page and its figures. Nothing is written before everything that can be wrong in 
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from netspace import values
 from netspace.backends import get_backend
@@ -20,13 +18,13 @@ from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
+from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
 from netspace.stats import Verdict, compare_all
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, read_study
-from netspace.training.backend import Backend
 from netspace.training.data import Dataset
 from netspace.training.packs import pack, reuse_or_load
 from netspace.training.recipe import TrainingRecipe
@@ -34,11 +32,6 @@ from netspace.training.trial import Trial
 
 STORE_NAME = "study.db"
 FINGERPRINT = "data_fingerprint"
-
-CHECKED_DRAWS = 64
-"""Among how many raw draws of a space of own blocks networks are looked for whose blocks are checked."""
-
-CHECKED_NETWORKS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +87,8 @@ class Study:
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )
         try:
-            _check_own_blocks(spaces.values(), backend, data.resolution)
+            for one in spaces.values():
+                check_own_blocks(one, lambda spec: backend.check(spec, data.resolution))
             samples = {
                 name: sample(
                     space,
@@ -261,18 +255,6 @@ class Study:
             "Seed": str(self.spec.seed),
         }
         return {"rows": rows, "notes": list(data.notes)}
-
-
-def _check_own_blocks(spaces: Iterable[Space], backend: Backend, resolution: int) -> None:
-    """Check a user's blocks in the first networks of their spaces, before thousands are drawn.
-
-    Raises: OwnBlockError.
-    """
-    for space in spaces:
-        for draws in space.batches(0, CHECKED_DRAWS):
-            if draws.networks.own_block is not None:
-                for row in np.flatnonzero(draws.exists).tolist()[:CHECKED_NETWORKS]:
-                    backend.check(draws.networks[row], resolution)
 
 
 def _extras(recipe: TrainingRecipe) -> str:

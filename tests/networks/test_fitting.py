@@ -120,9 +120,11 @@ def test_a_population_takes_seconds():
         ((NetworkSpec(stages=(Stage(depth=10**7, width=8),)),), "widths of 10,000,000 blocks cannot be fitted"),
         (([32, 0],), r"widths\[1\] \(=0\) must be a whole number from 1"),
         (([32, 48.5],), r"widths\[1\] \(=48.5\) must be a whole number"),
-        (([32], (3.0, 1.5)), r"multipliers \(=\(3.0, 1.5\)\) must be finite, the right way up and above 1"),
+        (([32], (3.0, 1.5)), r"multipliers \(=\(3.0, 1.5\)\) must be the right way up, above 1"),
         (([32], (1.0, 2.0)), "above 1"),
-        (([32], (2.0, math.inf)), "finite"),
+        (([32], (2.0, math.inf)), "at most 100"),
+        ((None,), "must be a NetworkSpec or the widths of its blocks"),
+        (([32], 2), "must be two numbers"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )

@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netspace.errors import SpaceError
 from netspace.networks.regnet import regnet
 from netspace.networks.zoo import NETWORKS, network
 from netspace.spaces.catalog import SPACES, space
 from netspace.spaces.counting import ENUMERABLE, Estimate, _estimate_distinct, everything
+from netspace.spaces.laws import Choice, LogUniform, Uniform
 from netspace.spaces.membership import count_draws
+from netspace.spaces.parameters import Parameter
+from netspace.spaces.sample import NOT_DRAWN, sample
 from netspace.spaces.union import SpaceUnion
 from tests.spaces.brute import holds
 
@@ -152,7 +156,7 @@ def test_a_band_conditions_a_space():
         made.within(flop=(1e6, 2e6))
 
 
-def test_a_union_counts_what_its_members_share_once():
+def test_a_union_counts_what_its_members_share_once(monkeypatch):
     a = small("anynetx_a").increasing("width")
     b = small("anynetx_a").share("group_width")
     union = a | b
@@ -171,9 +175,12 @@ def test_a_union_counts_what_its_members_share_once():
     assert taken.networks[:20] == union.sample(20, resolution=32).networks
     assert any(a.contains(spec) and not b.contains(spec) for spec in taken.networks)
     assert any(b.contains(spec) and not a.contains(spec) for spec in taken.networks)
+    exact = union.distinct()
+    assert exact == len({one.networks[i] for one in listed for i in range(len(one.positions))})
+    monkeypatch.setattr("netspace.spaces.counting.ENUMERABLE", 0)
     bounds = union.distinct()
     assert isinstance(bounds, Estimate)
-    assert bounds.low <= len({one.networks[i] for one in listed for i in range(len(one.positions))}) <= bounds.high
+    assert bounds.low <= exact <= bounds.high
 
 
 def test_the_mlp_space_is_a_union_over_activation_and_residual():
@@ -236,3 +243,111 @@ def test_small_images_scale_by_one_rule():
     assert made.law("width_multiplier") == space("regnetx").law("width_multiplier")
     assert space("anynetx_a", image_side=224) == space("anynetx_a")
     assert len(space("anynetx_a", num_stages=5).sample(1).networks[0].stages) == 5
+
+
+def test_a_union_that_cannot_be_counted_says_so(monkeypatch):
+    six = space("anynetx_a", num_stages=6).narrow(width=(8, 256))
+    one, other = six.total("width", 1000, 1200), six.different("width")
+    assert one.size() < six.size() > other.size()
+    monkeypatch.setattr("netspace.spaces.chains.LARGEST_LAYER", 50_000)
+    with pytest.raises(SpaceError, match="too many to count"):
+        (one | other).size()
+    disjoint = six.narrow(depth=1)
+    for depth in range(2, 17):
+        disjoint |= six.narrow(depth=depth)
+    assert disjoint.size() == six.constant("depth").size()  # sixteen members, and no combination of them looked at
+    with pytest.raises(TypeError):
+        disjoint | None
+
+
+def test_a_band_can_be_violated():
+    inside = small("anynetx_e").within(flops=(1e5, 1e6), resolution=32)
+    outside = inside.violate("flops")
+    assert inside.size() + outside.size() == small("anynetx_e").size()
+    for spec in outside.sample(5, resolution=32).networks:
+        assert outside.contains(spec)
+        assert not inside.contains(spec)
+    assert "is inside 100k..1M" in outside.contains(inside.sample(1, resolution=32).networks[0]).reason
+
+
+def test_bands_speak_of_one_resolution_and_are_told():
+    banded = space("anynetx_a").within(flops="360M..400M")
+    with pytest.raises(SpaceError, match=r"resolution \(=32\) must be 224, where anynetx_a has its bands already"):
+        banded.within(params=(0, 1e9), resolution=32)
+    assert banded.sample(2).asked == "flops in 360M..400M"
+    assert banded.sample(2, params=(0, 1e9)).asked == "flops in 360M..400M, params in 0..1G"
+    with pytest.raises(SpaceError, match=r"with flops in 1\.\.2 at resolution 224 .* the draws reach flops of"):
+        sample(space("anynetx_a").within(flops=(1, 2)), 1, max_draws=5000)
+
+
+def test_a_space_gives_all_it_holds_however_improbable(monkeypatch):
+    two = space("anynetx_c", num_stages=2).narrow(depth=1, bottleneck_ratio=1, width=(8, 512), group_width=1)
+    taken = sample(two, 5000, max_draws=8000, resolution=32)
+    assert taken.exhausted
+    assert len(set(taken.networks)) == len(taken.networks) == two.distinct() == 64**2
+    assert taken.draws == 8000
+    drawn = [position for position in taken.positions if position != NOT_DRAWN]
+    assert drawn == sorted(drawn)
+    assert 0 < len(drawn) < 64**2
+    monkeypatch.setattr("netspace.spaces.counting.ENUMERABLE", 0)
+    even = two.narrow(width=(8, 64)).uniform()
+    assert sample(even, 100, max_draws=8000, resolution=32).exhausted  # all 64 were met, and there are no others
+    with pytest.raises(SpaceError, match="the space holds few others there"):
+        sample(two, 5000, max_draws=8000, resolution=32)
+
+
+def test_estimates_cover_the_truth(monkeypatch):
+    spaces = [
+        small(name).narrow(width=(8, high)).within(flops=(0, 4e5), resolution=32)
+        for name in ANYNETS
+        for high in (24, 32, 40)
+    ]
+    truths = [(one.size(), one.distinct()) for one in spaces]
+    monkeypatch.setattr("netspace.spaces.counting.ENUMERABLE", 0)
+    monkeypatch.setattr("netspace.spaces.counting.ESTIMATE_DRAWS", 2000)
+    monkeypatch.setattr("netspace.spaces.counting.ESTIMATE_NETWORKS", 150)
+    for truth in range(2):
+        estimates = [(one.size(), one.distinct())[truth] for one in spaces]
+        covered = [e.low <= t[truth] <= e.high for e, t in zip(estimates, truths, strict=True)]
+        assert sum(covered) >= len(spaces) - 3
+        assert all(e.high - e.low < 0.5 * e.value for e in estimates)
+
+
+def test_equal_spaces_have_equal_digests_and_draws():
+    one = space("anynetx_a")
+    law = LogUniform(low=8.0, high=1024.0, step=8.0)
+    other = dataclasses.replace(
+        one, parameters=tuple(Parameter(name=p.name, law=law) if p.name == "width" else p for p in one.parameters)
+    )
+    assert other == one
+    assert other.digest == one.digest
+    assert (other.draw(0, 50).networks.table() == one.draw(0, 50).networks.table()).all()
+    for seed in (1.0, "x", -1, True):
+        with pytest.raises(SpaceError, match="seed"):
+            one.sample(1, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda a: a.narrow(width=None), r"range \(=\(None, None\)\) must be numbers"),
+        (lambda a: a.fix(width=("a", 1, 2, 3)), "must be numbers"),
+        (lambda a: a.within(flops=3), "flops .=3. must be a band"),
+        (lambda a: a.ratio("width", "x", 2), "must be numbers"),
+        (lambda a: space(None), "must be a name of the catalogue"),
+        (lambda a: Uniform(low=1, high=1e12), "more than 1,048,576 values"),
+        (lambda a: Choice(options=(float("nan"),)), "finite numbers"),
+        (lambda a: Uniform(low=1, high=2, step=0), "step .=0. must be above 0"),
+        (
+            lambda a: dataclasses.replace(
+                a, parameters=(Parameter(name="depth", law=Choice(options=(1.5,))), *a.parameters[1:])
+            ),
+            "depth: its values must be whole numbers",
+        ),
+    ],
+)
+def test_nonsense_is_one_sentence(make, sentence):
+    with pytest.raises(SpaceError, match=sentence):
+        make(space("anynetx_a"))
+    with pytest.raises(ValueError, match="must be a NetworkSpec"):
+        space("anynetx_a").contains("regnetx32")

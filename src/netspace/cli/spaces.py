@@ -20,6 +20,7 @@ from netspace.spaces.budget import Budget, parse_band, show_number
 from netspace.spaces.catalog import MADE_FOR, SPACES, space
 from netspace.spaces.counting import Estimate
 from netspace.spaces.latency import LatencyBand
+from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample
 from netspace.spaces.sample import sample as draw_sample
 from netspace.spaces.space_file import read_declaration
@@ -85,6 +86,9 @@ def sample(
     made, side = _read_space(name, stages, image_side)
     made = made.uniform() if uniform else made
     side = side if resolution is None else resolution
+    if made.has_own_blocks:
+        backend = get_backend("torch")
+        check_own_blocks(made, lambda spec: backend.check(spec, side))
     clock = None if latency is None else _latency_band(latency, side, latency_cache)
     taken = draw_sample(made, n, seed=seed, resolution=side, budget=budget, latency=clock, repeats=repeats)
     if files:
@@ -103,7 +107,7 @@ def _read_space(name: str, stages: int | None, image_side: int | None) -> tuple[
         check_resolution(image_side)
     if not name.endswith(".toml"):
         return space(name, num_stages=stages, image_side=image_side), image_side or MADE_FOR
-    declared = read_declaration(Path(name))
+    declared = read_declaration(Path(name)).found(Path(name).parent)
     if declared.parameters and image_side is not None:
         raise InputError(
             f"--image-side (={image_side}) scales spaces of the catalogue, and {name} has parameters of its own; "
@@ -164,6 +168,8 @@ def _sample_row(taken: Sample) -> dict[str, Any]:
         "acceptance_interval": taken.acceptance_interval,
         "duplicates": taken.duplicates,
         "exhausted": taken.exhausted,
+        "asked": taken.asked,
+        "latencies": taken.latencies,
         "positions": taken.positions,
         "complexity": {measure: getattr(taken.complexity, measure).tolist() for measure in MEASURES},
         "networks": [spec.to_dict() for spec in taken.networks],
@@ -188,7 +194,7 @@ def print_sample(taken: Sample, *, listed: bool = True) -> None:
     """Print how a sample was drawn and, where `listed`, a line per network."""
     title = (
         f"{taken.name}: {len(taken.networks)} networks from {taken.draws:,} draws "
-        f"({_share(taken)} met {taken.budget.describe()}; {taken.duplicates} repeated a network)"
+        f"({_share(taken)} met {taken.asked}; {taken.duplicates} repeated a network)"
     )
     if listed:
         print_networks(taken, title)

@@ -17,6 +17,9 @@ from netspace.errors import SpecError
 from netspace.networks.regnet import WIDTH_STEP, linear_widths
 from netspace.networks.spec import FloatArray, IntArray, NetworkSpec
 
+LARGEST_MULTIPLIER = 100.0
+"""The largest multiplier of a fit: the grid has a thousand between each whole number and the next."""
+
 MULTIPLIERS = (1.5, 3.0)
 """The multipliers that are tried: those of the paper's RegNet space."""
 
@@ -137,10 +140,12 @@ def _plainest(low: float, high: float) -> float:
         return 0.0
     middle = (low + high) / 2
     rounded = (round(middle, digits) for digits in range(17))
-    return next((number for number in rounded if low < number < high), middle)
+    return float(next((number for number in rounded if low < number < high), middle))
 
 
-def _block_widths(network: NetworkSpec | Sequence[int]) -> tuple[int, ...]:
+def _block_widths(network: Any) -> tuple[int, ...]:
+    if not isinstance(network, NetworkSpec) and not isinstance(network, list | tuple | np.ndarray):
+        raise SpecError(f"network (={network!r}) must be a NetworkSpec or the widths of its blocks")
     runs: list[tuple[int, Any]] = (
         [(stage.depth, stage.width) for stage in network.stages]
         if isinstance(network, NetworkSpec)
@@ -158,9 +163,13 @@ def _block_widths(network: NetworkSpec | Sequence[int]) -> tuple[int, ...]:
 
 def _range(multipliers: tuple[float, float]) -> tuple[int, int]:
     """Return a range of multipliers in 1 / _PER_UNIT. Raises: SpecError."""
-    low, high = multipliers
-    if not (1 + 1 / _PER_UNIT <= low <= high < math.inf):
+    try:
+        low, high = (float(bound) for bound in multipliers)
+    except (TypeError, ValueError):
+        raise SpecError(f"multipliers (={multipliers!r}) must be two numbers, such as {MULTIPLIERS}") from None
+    if not (1 + 1 / _PER_UNIT <= low <= high <= LARGEST_MULTIPLIER):
         raise SpecError(
-            f"multipliers (={multipliers}) must be finite, the right way up and above 1, such as {MULTIPLIERS}"
+            f"multipliers (={(low, high)}) must be the right way up, above 1 and at most {LARGEST_MULTIPLIER:g}, "
+            f"such as {MULTIPLIERS}"
         )
     return round(low * _PER_UNIT), round(high * _PER_UNIT)

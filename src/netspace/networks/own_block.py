@@ -181,7 +181,8 @@ def _imports(statements: list[ast.stmt]) -> Iterator[tuple[int, str]]:
 def _parameters(module: ModuleType, file: str, name: str) -> tuple[str, ...]:
     function = getattr(module, name, None)
     if not callable(function):
-        raise OwnBlockError(f"own block {file!r} must define the function {name}({', '.join(OF_COST)}, ...)")
+        sizes = OF_COST if name == "cost" else OF_BUILD
+        raise OwnBlockError(f"own block {file!r} must define the function {name}({', '.join(sizes)}, ...)")
     return tuple(inspect.signature(function).parameters)
 
 

@@ -19,6 +19,7 @@ from netspace.report.sample_panels import (
 from netspace.report.shell import families, render_page
 from netspace.report.tables import KeyNumber
 from netspace.report.wording import counted, printable
+from netspace.spaces.budget import Budget
 from netspace.spaces.counting import Estimate
 from netspace.spaces.marginals import marginals
 from netspace.spaces.regions import regions
@@ -74,7 +75,7 @@ def _fit(spec: NetworkSpec) -> RegNetFit | None:
 
 
 def _lead(sample: Sample) -> str:
-    budget = f" with {sample.budget.describe()}" if sample.budget.bands() else ""
+    budget = "" if sample.asked == Budget().describe() else f" with {sample.asked}"
     where = f"{budget} at {sample.resolution} x {sample.resolution} pixels"
     if sample.exhausted:
         return f"All {counted(len(sample.networks), 'network')} of a design space{where}."
@@ -118,7 +119,7 @@ def _law_words(sample: Sample) -> str:
 
 def _facts(space: Space, sample: Sample) -> list[tuple[str, str]]:
     facts = {
-        "budget": sample.budget.describe(),
+        "budget": sample.asked,
         "images": f"{sample.resolution} x {sample.resolution} pixels",
         "seed": str(sample.seed),
         "free parameters": str(space.free_parameters()),

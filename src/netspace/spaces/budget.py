@@ -1,29 +1,38 @@
 """Bands of complexity: which networks a study can afford."""
 
-import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from netspace.errors import SpaceError
+from netspace.errors import ContradictionError, SpaceError
 from netspace.networks.complexity import MEASURES, Complexity
+from netspace.spaces.laws import finite_numbers
 
 _SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Closed bands (low, high) of flops [multiply-adds], params and activations [numbers]; None: no band."""
+    """Closed bands of flops [multiply-adds], params and activations [numbers]; None: no band.
 
-    flops: tuple[float, float] | None = None
-    params: tuple[float, float] | None = None
-    activations: tuple[float, float] | None = None
+    A band is two numbers (low, high), or text such as `"360M..400M"`, which becomes two numbers.
+    """
+
+    flops: Any = None
+    params: Any = None
+    activations: Any = None
 
     def __post_init__(self) -> None:
-        for measure, (low, high) in self.bands().items():
-            if not (math.isfinite(low) and math.isfinite(high)) or low < 0:
+        for measure, given in self.bands().items():
+            band = parse_band(given) if isinstance(given, str) else given
+            if not isinstance(band, list | tuple) or len(band) != 2:
+                raise SpaceError(f"{measure} (={given!r}) must be a band: two numbers, or text such as '360M..400M'")
+            low, high = finite_numbers(band, measure)
+            object.__setattr__(self, measure, (low, high))
+            if low < 0:
                 raise SpaceError(f"{measure} (={[low, high]}) must be two finite numbers of at least 0")
             if low > high:
                 raise SpaceError(
@@ -49,7 +58,7 @@ class Budget:
             before = both.get(measure, (low, high))
             both[measure] = (max(low, before[0]), min(high, before[1]))
             if both[measure][0] > both[measure][1]:
-                raise SpaceError(
+                raise ContradictionError(
                     f"{measure} in {show_band(*before)} and in {show_band(low, high)} contradict each other: "
                     "the bands have nothing in common"
                 )

@@ -115,6 +115,8 @@ def space(name: str, *, num_stages: int | None = None, image_side: int | None = 
     '8..256, log-uniform in steps of 8'
     """
     spaces = _catalogue()
+    if not isinstance(name, str):
+        raise SpaceError(f"space (={name!r}) must be a name of the catalogue")
     if name not in spaces:
         raise SpaceError(f"space {name!r} is not in the catalogue{did_you_mean(name, spaces)}")
     found = spaces[name]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netspace.errors import SpaceError
+from netspace.errors import ContradictionError, SpaceError
 from netspace.networks.spec import FloatArray, IntArray
 from netspace.spaces.laws import Inverse, Law, law_values, probabilities
 from netspace.spaces.relations import Relation, Share
@@ -96,13 +96,13 @@ def chain(law: Law, relations: tuple[Relation, ...], num_stages: int) -> Chain:
     for one, other in itertools.combinations_with_replacement(relations, 2):
         if _chain(law, (one, other), num_stages) is None:
             names = " and ".join(dict.fromkeys(repr(r.describe()) for r in (one, other)))
-            raise SpaceError(
+            raise ContradictionError(
                 f"{names} {'contradicts' if one is other else 'contradict'} "
                 f"{'the law ' if one is other else 'each other under '}{law.describe()} "
                 f"in {num_stages} stages: no values satisfy {'it' if one is other else 'both'}"
             )
     together = ", ".join(repr(relation.describe()) for relation in relations)
-    raise SpaceError(f"{together} contradict each other: no values of {law.describe()} satisfy all of them")
+    raise ContradictionError(f"{together} contradict each other: no values of {law.describe()} satisfy all of them")
 
 
 def _chain(law: Law, relations: tuple[Relation, ...], num_stages: int) -> Chain | None:
@@ -133,7 +133,7 @@ def _forward(
     states: FloatArray = np.array([[relation.start for relation in relations]])
     layers = []
     for stage in range(num_stages):
-        if len(states) * len(values) > LARGEST_LAYER:
+        if relations and len(states) * len(values) > LARGEST_LAYER:
             raise SpaceError(
                 f"{relations[0].parameter}: its relations together have {len(states):,} states for {len(values):,} "
                 "values, too many to count; narrow its range or take one relation away"

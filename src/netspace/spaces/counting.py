@@ -49,7 +49,7 @@ class Estimate:
 def size(space: "DesignSpace") -> int | Estimate:
     """Return the number of distinct draws that are networks of a space."""
     total = space.num_draws()
-    if not (space.is_linear or space.band.bands()):
+    if not (_is_estimated(space)):
         return total
     listed = everything(space)
     if listed is not None:
@@ -64,11 +64,15 @@ def distinct(space: "DesignSpace") -> int | Estimate:
     listed = everything(space)
     if listed is not None:
         return len(np.unique(listed.networks.table()[listed.exists], axis=0))
-    if not (space.is_linear or space.band.bands()):
+    if not (_is_estimated(space)):
         counted = _distinct_stages(adjusted(space))
         if counted is not None:
             return counted * space.chain("depth").count()
     return _estimate_distinct(space)
+
+
+def _is_estimated(space: "DesignSpace") -> bool:
+    return bool(space.is_linear or space.band.bands() or space.outside.bands())
 
 
 def everything(space: "DesignSpace") -> Draws | None:

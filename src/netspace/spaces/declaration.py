@@ -120,6 +120,8 @@ class SpaceDeclaration:
             if not self.space:
                 raise SpaceError("name: missing; a space of your own needs one")
             object.__setattr__(self, "name", self.space)
+        if not self.name.isprintable():
+            raise SpaceError(f"name (={self.name!r}) must be letters that can be printed")
         self.base()
 
     def base(self, image_side: int | None = None) -> Space:

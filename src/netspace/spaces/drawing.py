@@ -17,11 +17,13 @@ from netspace.errors import SpaceError
 from netspace.networks.complexity import complexity
 from netspace.networks.regnet import adjust_widths, linear_widths
 from netspace.networks.spec import FloatArray, IntArray, SpecArrays, StageArrays
+from netspace.spaces.budget import Budget
 from netspace.spaces.laws import draw
 from netspace.spaces.parameters import BODY, PER_STAGE, RULE
 from netspace.spaces.sample import Draws
 
 if TYPE_CHECKING:
+    from netspace.spaces.counting import Estimate
     from netspace.spaces.space import DesignSpace
 
 
@@ -67,8 +69,11 @@ def realise(space: "DesignSpace", positions: IntArray, drawn: Mapping[str, Float
         stages["depth"] = np.where(exists[:, None], rule.depths, 1).astype(np.float64)
         stages["width"] = np.where(exists[:, None], rule.widths, 8).astype(np.float64)
     networks = _networks(space, stages)
-    if space.band.bands():
-        exists = exists & space.band.meets(complexity(networks, space.band_resolution))
+    if space.band.bands() or space.outside.bands():
+        costs = complexity(networks, space.band_resolution)
+        exists = exists & space.band.meets(costs)
+        for measure, band in space.outside.bands().items():
+            exists &= ~Budget(**{measure: band}).meets(costs)
     return Draws(positions=positions, drawn=drawn, networks=networks, exists=exists)
 
 
@@ -121,6 +126,15 @@ class Coupled:
     def batches(self, start: int, stop: int, *, seed: int = 0) -> tuple[Draws, ...]:
         """Return raw draws [start, stop) in groups that share a frame: one group."""
         return (self.space.draw(start, stop, seed=seed, coupled_to=self.to),)
+
+    def with_budget(self, budget: Budget, resolution: int) -> "tuple[Coupled, Budget]":
+        """Return the space without its band and a budget with it, where both speak of one resolution."""
+        space, budget = self.space.with_budget(budget, resolution)
+        return Coupled(space=space, to=self.to), budget
+
+    def distinct(self) -> "int | Estimate":
+        """Return the number of distinct networks."""
+        return self.space.distinct()
 
     def everything(self) -> tuple[Draws, ...] | None:
         """Return every draw once, in groups that share a frame; None where there are too many."""

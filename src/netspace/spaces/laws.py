@@ -6,14 +6,17 @@ number is one draw, on any machine.
 
 import functools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from netspace.checks import number
 from netspace.errors import SpaceError
 from netspace.networks.spec import FloatArray, IntArray
+
+MOST_VALUES = 2**20
+"""The most values of a law."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +52,15 @@ class _Stepped(_Range):
     step: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.step > 0):
-            raise SpaceError(f"range [{self.low}, {self.high}] in steps of {self.step} must be finite numbers")
+        for field in ("low", "high", "step"):
+            number(self, field, SpaceError, above=field == "step")
+        # Equal laws have one digest, whether a file says 8 or 8.0.
+        object.__setattr__(self, "step", int(self.step) if self.step.is_integer() else self.step)
+        if (self.high - self.low) / self.step >= MOST_VALUES:
+            raise SpaceError(
+                f"range [{self.low:g}, {self.high:g}] in steps of {self.step:g} has more than {MOST_VALUES:,} values; "
+                "take larger steps"
+            )
         for field in ("low", "high"):
             bound = float(getattr(self, field))
             near = round(bound / self.step) * self.step
@@ -95,11 +105,12 @@ class PowersOfTwo(_Range):
 
     def __post_init__(self) -> None:
         for field in ("low", "high"):
-            bound = float(getattr(self, field))
-            if not (math.isfinite(bound) and bound >= 1 and math.log2(bound).is_integer()):
-                near = 2 ** max(0, round(math.log2(bound))) if bound > 0 and math.isfinite(bound) else 1
-                raise SpaceError(f"{field} (={bound:g}) must be a power of two; nearest: {near}")
-            object.__setattr__(self, field, bound)
+            number(self, field, SpaceError, minimum=1, maximum=2.0**62)
+            bound = getattr(self, field)
+            if not math.log2(bound).is_integer():
+                raise SpaceError(
+                    f"{field} (={bound:g}) must be a power of two; nearest: {2 ** round(math.log2(bound))}"
+                )
         if self.low > self.high:
             raise SpaceError(f"range [{self.low:g}, {self.high:g}] is upside down")
 
@@ -111,7 +122,7 @@ class Choice:
     options: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        options = tuple(float(option) for option in self.options)
+        options = finite_numbers(self.options, "options")
         object.__setattr__(self, "options", options)
         if not options or len(set(options)) != len(options) or list(options) != sorted(options):
             raise SpaceError(f"options (={options}) must be at least one value, rising, each once")
@@ -235,11 +246,20 @@ def draw(law: Law, uniform: FloatArray) -> FloatArray:
     return law_values(law).take(inverse(law)(uniform))
 
 
-def as_range(given: float | Iterable[float]) -> tuple[float, float]:
+def as_range(given: Any) -> tuple[float, float]:
     """Return (low, high) of a range written as [low, high] or as one number. Raises: SpaceError."""
-    if isinstance(given, int | float):
-        return float(given), float(given)
-    bounds = tuple(given)
+    bounds = finite_numbers(given if isinstance(given, list | tuple) else (given, given), "range")
     if len(bounds) != 2:
         raise SpaceError(f"range {list(bounds)} must be one number or [low, high]")
-    return float(bounds[0]), float(bounds[1])
+    return bounds[0], bounds[1]
+
+
+def finite_numbers(given: Any, what: str) -> tuple[float, ...]:
+    """Return numbers as floats. Raises: SpaceError where one is not a finite number."""
+    try:
+        numbers = tuple(float(one) for one in given)
+    except (TypeError, ValueError):
+        raise SpaceError(f"{what} (={given!r}) must be numbers") from None
+    if not all(map(math.isfinite, numbers)):
+        raise SpaceError(f"{what} (={given!r}) must be finite numbers")
+    return numbers

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netspace.networks.complexity import complexity
+from netspace.networks.complexity import Complexity, complexity
 from netspace.networks.regnet import WIDTH_STEP, adjust_widths, linear_widths
-from netspace.networks.spec import FloatArray, Frame, IntArray, NetworkSpec, Stage
+from netspace.networks.spec import FloatArray, Frame, IntArray, NetworkSpec, Stage, check_spec
 from netspace.spaces.budget import show_band
 from netspace.spaces.chains import DEAD, Chain, chain
 from netspace.spaces.laws import Choice, law_values
@@ -51,14 +51,12 @@ def contains(space: "DesignSpace", spec: NetworkSpec) -> Membership:
     >>> space("anynetx_a").contains(network("regnety_400mf")).reason
     'se_ratio is 0.25, and absent in anynetx_a'
     """
+    check_spec(spec)
     reason = _frame_difference(space, spec) or _stage_difference(space, spec)
     if not reason and not count_draws(space, spec):
         reason = _broken_relation(space, spec)
-    if not reason and space.band.bands():
-        cost = complexity(spec, space.band_resolution)
-        for measure, (low, high) in space.band.bands().items():
-            if not low <= getattr(cost, measure) <= high:
-                reason = f"{measure} (={getattr(cost, measure):,}) is outside {show_band(low, high)}"
+    if not reason and (space.band.bands() or space.outside.bands()):
+        reason = _band_difference(space, complexity(spec, space.band_resolution))
     return Membership(inside=not reason, reason=reason)
 
 
@@ -239,6 +237,16 @@ def rule_parameters(space: "DesignSpace", depths: list[int], widths: list[IntArr
         same &= np.isin(rule.widths[:, position], options)
     chosen: FloatArray = rows[same]
     return chosen
+
+
+def _band_difference(space: "DesignSpace", cost: Complexity) -> str:
+    for measure, (low, high) in space.band.bands().items():
+        if not low <= getattr(cost, measure) <= high:
+            return f"{measure} (={getattr(cost, measure):,}) is outside {show_band(low, high)}"
+    for measure, (low, high) in space.outside.bands().items():
+        if low <= getattr(cost, measure) <= high:
+            return f"{measure} (={getattr(cost, measure):,}) is inside {show_band(low, high)}"
+    return ""
 
 
 def _frame_difference(space: "DesignSpace", spec: NetworkSpec) -> str:

@@ -16,6 +16,10 @@ RULE = ("total_depth", "initial_width", "width_slope", "width_multiplier")
 """The parameters from which the RegNet rule derives every depth and width."""
 
 
+WHOLE = ("depth", "width", "group_width", "total_depth", "initial_width")
+"""The parameters whose values are whole numbers."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """A parameter by name, and the law of its values."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from netspace.errors import SpaceError
 from netspace.networks.spec import FloatArray
+from netspace.spaces.laws import finite_numbers
 
 BROKEN = math.inf
 """The state of a violation whose relation has been broken."""
@@ -124,7 +125,7 @@ class Different(_Relation):
 
     def describe(self) -> str:
         """Return the relation as a person would read it."""
-        return f"{self.parameter} differs in every stage"
+        return f"{self.parameter} differs from stage to stage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,8 @@ class Ratio(_Relation):
     def allows(self, before: FloatArray, value: FloatArray) -> npt.NDArray[np.bool_]:
         """Return whether a value may follow the one before."""
         with np.errstate(invalid="ignore"):  # 0 times infinity, where there is no stage before
-            return (value >= self.low * before) & (value <= self.high * before)
+            # 1.1 * 400 is a little more than 440, and is meant to be 440.
+            return (value >= self.low * before * (1 - 1e-9)) & (value <= self.high * before * (1 + 1e-9))
 
     def describe(self) -> str:
         """Return the relation as a person would read it."""
@@ -184,7 +186,7 @@ class Fixed(_Relation):
     start: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", tuple(float(value) for value in self.values))
+        object.__setattr__(self, "values", finite_numbers(self.values, self.parameter))
 
     def step(self, stage: int, state: FloatArray, value: FloatArray) -> FloatArray:
         """Return 0, NaN where the value is another one."""
@@ -271,9 +273,9 @@ def opposite(relation: Relation) -> Relation:
 
 def _check_range(relation: "Ratio | Total", *, minimum: float) -> None:
     for name in ("low", "high"):
-        bound = float(getattr(relation, name))
-        if not (math.isfinite(bound) and bound >= minimum):
-            raise SpaceError(f"{relation.parameter}: {name} (={bound:g}) must be finite and at least {minimum:g}")
+        (bound,) = finite_numbers((getattr(relation, name),), f"{relation.parameter}: {name}")
+        if bound < minimum:
+            raise SpaceError(f"{relation.parameter}: {name} (={bound:g}) must be at least {minimum:g}")
         object.__setattr__(relation, name, bound)
     if relation.low > relation.high:
         turned = replace(relation, low=relation.high, high=relation.low)

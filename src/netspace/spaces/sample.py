@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from netspace.spaces.latency import Latency, LatencyBand
 
 BATCH = 16_384
 """Raw draws made at once; it changes speed and memory, never a sample."""
+
+NOT_DRAWN = -1
+"""The position of a network that no draw gave."""
 
 MAX_DRAWS = 2_000_000
 """Raw draws after which a search gives up."""
@@ -59,6 +62,14 @@ class Source(Protocol):
         """Return raw draws [start, stop) in groups that share a frame."""
         ...
 
+    def with_budget(self, budget: Budget, resolution: int) -> "tuple[Source, Budget]":
+        """Return the source without a band that the budget then has."""
+        ...
+
+    def distinct(self) -> Any:
+        """Return the number of distinct networks, an integer where it is known exactly."""
+        ...
+
     def everything(self) -> "Sequence[Draws] | None":
         """Return every draw once, in such groups; None where there are too many."""
         ...
@@ -68,7 +79,10 @@ class Source(Protocol):
 class Sample:
     """Distinct networks of a space inside a budget, in the order of their raw draws.
 
-    `positions[i]` is the number j of the raw draw that gave network i, `drawn[i]` what it drew before widths
+    `asked` says in words what they had to meet: the budget, the space's own band, a band of latency.
+
+    `positions[i]` is the number j of the raw draw that gave network i (NOT_DRAWN for one that was listed because it is
+    too improbable to be drawn), `drawn[i]` what it drew before widths
     were adjusted to group widths. `draws` raw draws were made up to the last network; `in_band` of them met
     the budget, `duplicates` of which repeated a network. `complexity` holds arrays of shape (n,). `exhausted` says
     that the space holds no other network there, so that fewer were given than were asked for. `latencies` are the
@@ -85,6 +99,7 @@ class Sample:
     complexity: Complexity
     draws: int
     in_band: int
+    asked: str
     exhausted: bool = False
     latencies: tuple[Latency, ...] = ()
 
@@ -127,22 +142,22 @@ def sample(
         raise SpaceError(f"n (={n!r}) must be a whole number of networks, at least 1")
     if n > max_draws:
         raise SpaceError(f"n (={n:,}) must be at most {max_draws:,}, the number of draws after which a search ends")
-    budget = budget or Budget()
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise SpaceError(f"seed (={seed!r}) must be a whole number from 0 to 2^63 - 1")
     # Strides are the same in every network of a frame, so the first draws tell whether the image suffices.
     for draws in source.batches(0, 64, seed=seed):
         sides(draws.networks, check_resolution(resolution))
-    held = None if repeats or latency else _held(source, budget, resolution)
-    target = n if held is None else min(n, held)
+    source, budget = source.with_budget(budget or Budget(), resolution)
+    listed = None if repeats or latency else _listed(source, budget, resolution)
+    target = n if listed is None else min(n, len(listed))
     found: list[_Found] = []
     seen: set[tuple[str, bytes]] = set()
     neighbours = _Neighbours(budget)
     clock = _Clock(latency, n)
-    in_band = last = 0
-    for start in range(0, max_draws, BATCH):
-        stop = min(start + BATCH, max_draws)
-        for one in _accepted(source.batches(start, stop, seed=seed), budget, resolution, neighbours):
-            if len(found) == target:
-                break
+    in_band = made = 0
+    while len(found) < target and made < max_draws:
+        start, made = made, min(made + BATCH, max_draws)
+        for one in _accepted(source.batches(start, made, seed=seed), budget, resolution, neighbours):
             if latency is not None and not latency.holds(clock(one)):
                 continue
             in_band += 1
@@ -150,13 +165,18 @@ def sample(
                 continue
             seen.add(one.key)
             found.append(one)
-            last = one.position + 1
-        if len(found) == target:
-            break
-    if len(found) < target or not found:
+            if len(found) == target:
+                made = one.position + 1
+                break
+    if listed is not None and found:
+        # What so many draws have not met is too improbable to wait for.
+        found += [replace(one, position=NOT_DRAWN) for one in listed if one.key not in seen][: target - len(found)]
+    asked = " and ".join([budget.describe(), *([latency.describe()] if latency else [])])
+    exhausted = len(found) < n
+    if not found or (exhausted and listed is None and (budget.bands() or latency or source.distinct() != len(found))):
         raise SpaceError(
-            f"{source.name}: {max_draws:,} draws gave {len(found)} of {n} distinct networks with "
-            f"{budget.describe()} at resolution {resolution} (acceptance {in_band / max_draws:.2g}); "
+            f"{source.name}: {made:,} draws gave {len(found)} of {n} distinct networks with {asked} at resolution "
+            f"{resolution} (acceptance {in_band / made:.2g}); "
             + ("the space holds few others there" if in_band else neighbours.describe())
         )
     costs = [one.cost() for one in found]
@@ -171,9 +191,10 @@ def sample(
         complexity=Complexity(
             **{m: np.array([getattr(cost, m) for cost in costs], dtype=np.int64) for m in MEASURES},
         ),
-        draws=last,
+        draws=made,
         in_band=in_band,
-        exhausted=len(found) < n,
+        asked=asked,
+        exhausted=exhausted,
         latencies=tuple(clock(one) for one in found) if latency else (),
     )
 
@@ -224,11 +245,11 @@ def _accepted(
         if neighbours is not None:
             neighbours.see(costs, draws.exists)
         rows = np.flatnonzero(draws.exists & budget.meets(costs))
-        table = draws.networks.table()[rows]
-        frame = values.digest(Frame(**draws.networks.frame())) + str(len(draws.networks.stages))
         found += [
-            _Found(position=position, row=row, key=(frame, table[i].tobytes()), draws=draws, costs=costs)
-            for i, (position, row) in enumerate(zip(draws.positions[rows].tolist(), rows.tolist(), strict=True))
+            _Found(position=position, row=row, key=key, draws=draws, costs=costs)
+            for position, row, key in zip(
+                draws.positions[rows].tolist(), rows.tolist(), _keys(draws, rows), strict=True
+            )
         ]
     return found if len(groups) == 1 else sorted(found, key=lambda one: one.position)
 
@@ -254,12 +275,20 @@ class _Clock:
         return self._seen[one.key]
 
 
-def _held(source: Source, budget: Budget, resolution: int) -> int | None:
-    """Return how many distinct networks inside the budget a space holds; None where it is too large to look."""
+def _listed(source: Source, budget: Budget, resolution: int) -> list[_Found] | None:
+    """Return the distinct networks inside the budget that a space holds; None where it is too large to look."""
     groups = source.everything()
-    if groups is None:
-        return None
-    return len({one.key for one in _accepted(groups, budget, resolution)})
+    return None if groups is None else list({one.key: one for one in _accepted(groups, budget, resolution)}.values())
+
+
+def distinct_networks(groups: Sequence[Draws]) -> set[tuple[str, bytes]]:
+    """Return what tells the networks of draws apart, once each."""
+    return {key for draws in groups for key in _keys(draws, np.flatnonzero(draws.exists))}
+
+
+def _keys(draws: Draws, rows: IntArray) -> list[tuple[str, bytes]]:
+    frame = values.digest(Frame(**draws.networks.frame())) + str(len(draws.networks.stages))
+    return [(frame, row.tobytes()) for row in draws.networks.table()[rows]]
 
 
 class _Neighbours:

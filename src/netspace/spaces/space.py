@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from netspace import values
 from netspace.checks import one_of
 from netspace.errors import SpaceError, did_you_mean
-from netspace.networks.complexity import check_resolution
+from netspace.networks.complexity import MEASURES, check_resolution
 from netspace.networks.spec import GROUPED, OWN, Frame, NetworkSpec
 from netspace.spaces.budget import Budget
 from netspace.spaces.chains import Chain, chain
@@ -21,7 +21,7 @@ from netspace.spaces.drawing import Coupled, draw_range
 from netspace.spaces.latency import LatencyBand
 from netspace.spaces.laws import Law, LogUniform, Uniform, as_range, law_values
 from netspace.spaces.membership import Membership, contains
-from netspace.spaces.parameters import BODY, INNER, PER_STAGE, RULE, Parameter
+from netspace.spaces.parameters import BODY, INNER, PER_STAGE, RULE, WHOLE, Parameter
 from netspace.spaces.relations import (
     Constant,
     Decreasing,
@@ -51,7 +51,8 @@ class DesignSpace(Frame):
     `group_width`) or, where the RegNet rule gives depths and widths, `total_depth`, `initial_width`, `width_slope`
     and `width_multiplier` instead of the first two. `relations` tie a parameter across stages: draws have the law of
     independent stages conditioned on all of them. `stride` is that of every stage's first block. `band` keeps the
-    networks whose complexity at `band_resolution` [pixels] it holds. `source` says who described the space.
+    networks whose complexity at `band_resolution` [pixels] lies in all its bands, `outside` those that lie in none of
+    its own. `source` says who described the space.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DesignSpace(Frame):
     num_stages: int = 4
     stride: int = 2
     band: Budget = Budget()
+    outside: Budget = Budget()
     band_resolution: int = 224
     source: str = ""
 
@@ -78,6 +80,11 @@ class DesignSpace(Frame):
                 f"; there may be {' and '.join(optional)}" if optional else f", and no other with {self.block!r} blocks"
             )
             raise SpaceError(f"parameters (={', '.join(names)}) must be {', '.join(needed)}{more}")
+        for parameter in self.parameters:
+            if parameter.name in WHOLE and not all(map(float.is_integer, law_values(parameter.law).tolist())):
+                raise SpaceError(
+                    f"{parameter.name}: its values must be whole numbers, and {parameter.law.describe()} has others"
+                )
         for relation in self.relations:
             name = relation.parameter
             if name not in PER_STAGE or name not in names:
@@ -96,6 +103,11 @@ class DesignSpace(Frame):
     def is_linear(self) -> bool:
         """Whether the RegNet rule gives depths and widths."""
         return any(parameter.name in RULE for parameter in self.parameters)
+
+    @property
+    def has_own_blocks(self) -> bool:
+        """Whether its blocks are a user's own."""
+        return self.own_block is not None
 
     @property
     def digest(self) -> str:
@@ -173,23 +185,32 @@ class DesignSpace(Frame):
                 raise SpaceError(f"{name}: {problem}") from None
         return replace(self, parameters=tuple(Parameter(name=n, law=law) for n, law in laws.items()))
 
-    def within(self, *, resolution: int = 224, **bands: tuple[float, float]) -> "DesignSpace":
+    def within(self, *, resolution: int = 224, **bands: Any) -> "DesignSpace":
         """Return the space conditioned on bands of complexity: `within(flops=(360e6, 400e6))`. Raises: SpaceError."""
-        unknown = [name for name in bands if name not in Budget.__dataclass_fields__]
-        if unknown:
-            raise SpaceError(f"{unknown[0]}: no such band{did_you_mean(unknown[0], Budget.__dataclass_fields__)}")
+        for name in bands:
+            if name not in MEASURES:
+                raise SpaceError(f"{name}: no such band{did_you_mean(name, MEASURES)}")
+        if (self.band.bands() or self.outside.bands()) and resolution != self.band_resolution:
+            raise SpaceError(
+                f"resolution (={resolution}) must be {self.band_resolution}, where {self.name} has its bands already"
+            )
         return replace(self, band=self.band.meet(Budget(**bands)), band_resolution=resolution)
 
     def violate(self, relation: str | Relation) -> "DesignSpace":
         """Return the space with one relation replaced by its complement, all others kept.
 
-        `relation` may be a parameter's name where it has one relation. Raises: SpaceError.
+        `relation` may be a parameter's name where it has one relation, or the name of a band (`flops`): the networks
+        outside it. Raises: SpaceError.
 
         >>> from netspace.spaces.catalog import space
         >>> a, b = space("anynetx_a"), space("anynetx_b")
         >>> b.violate("bottleneck_ratio").size() == a.size() - b.size()
         True
         """
+        if relation in self.band.bands():
+            bands = self.band.bands()
+            outside = self.outside.bands() | {str(relation): bands.pop(str(relation))}
+            return replace(self, band=Budget(**bands), outside=Budget(**outside))
         return self._exchange(relation, complement)
 
     def reverse(self, relation: str | Relation) -> "DesignSpace":
@@ -230,6 +251,8 @@ class DesignSpace(Frame):
         """Return the union of two spaces."""
         from netspace.spaces.union import SpaceUnion
 
+        if not isinstance(other, DesignSpace | SpaceUnion):
+            return NotImplemented
         return SpaceUnion.of(self, other)
 
     def size(self) -> int | Estimate:
@@ -302,6 +325,15 @@ class DesignSpace(Frame):
         budget = Budget(flops=flops, params=params, activations=activations)
         source = self if coupled_to is None else Coupled(space=self, to=coupled_to)
         return sample(source, n, seed=seed, resolution=resolution, budget=budget, latency=latency, repeats=repeats)
+
+    def with_budget(self, budget: Budget, resolution: int) -> "tuple[DesignSpace, Budget]":
+        """Return the space without its band and a budget with it, where both speak of one resolution.
+
+        The networks are the same; whoever draws them can say how many the band left out.
+        """
+        if resolution != self.band_resolution:
+            return self, budget
+        return replace(self, band=Budget()), self.band.meet(budget)
 
     def everything(self) -> tuple[Draws, ...] | None:
         """Return every draw once, in groups that share a frame; None where there are too many."""

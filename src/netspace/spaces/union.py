@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspace import values
-from netspace.errors import SpaceError
+from netspace.errors import ContradictionError, SpaceError
 from netspace.networks.spec import Frame, NetworkSpec
 from netspace.spaces.budget import Budget
 from netspace.spaces.counting import Estimate
@@ -16,7 +16,7 @@ from netspace.spaces.latency import LatencyBand
 from netspace.spaces.laws import Choice, law_values
 from netspace.spaces.membership import Membership
 from netspace.spaces.parameters import Parameter
-from netspace.spaces.sample import Draws, Sample, sample
+from netspace.spaces.sample import Draws, Sample, distinct_networks, sample
 from netspace.spaces.space import DesignSpace
 
 
@@ -49,7 +49,14 @@ class SpaceUnion:
 
     def __or__(self, other: "DesignSpace | SpaceUnion") -> "SpaceUnion":
         """Return the union with another space."""
+        if not isinstance(other, DesignSpace | SpaceUnion):
+            return NotImplemented
         return SpaceUnion.of(self, other)
+
+    @property
+    def has_own_blocks(self) -> bool:
+        """Whether a member's blocks are a user's own."""
+        return any(member.has_own_blocks for member in self.members)
 
     @property
     def digest(self) -> str:
@@ -76,6 +83,10 @@ class SpaceUnion:
         ]
         return replace(self, members=tuple(narrowed))
 
+    def within(self, *, resolution: int = 224, **bands: Any) -> "SpaceUnion":
+        """Return the union of the members conditioned on bands of complexity. Raises: SpaceError."""
+        return replace(self, members=tuple(member.within(resolution=resolution, **bands) for member in self.members))
+
     def uniform(self) -> "SpaceUnion":
         """Return the union of the members with even laws; members keep the same probability."""
         return replace(self, members=tuple(member.uniform() for member in self.members))
@@ -85,20 +96,27 @@ class SpaceUnion:
         return max(member.free_parameters() for member in self.members) + (len(self.members) > 1)
 
     def size(self) -> int | Estimate:
-        """Return the number of distinct draws, those that members share counted once."""
-        return self._count(lambda space: space.size())
+        """Return the number of distinct draws, those that members share counted once: inclusion and exclusion.
+
+        Raises: SpaceError where a number of members at once have draws in common that cannot be counted.
+        """
+        return _total(self.members, None)
 
     def distinct(self) -> int | Estimate:
         """Return the number of distinct networks; where members share a frame, bounds that are certain."""
+        listed = self.everything()
+        if listed is not None:
+            return len(distinct_networks(listed))
         counts = [member.distinct() for member in self.members]
         bounds = [(c.low, c.value, c.high) if isinstance(c, Estimate) else (c, c, c) for c in counts]
         low, value, high = (sum(column) for column in zip(*bounds, strict=True))
         frames = {(Frame(**m.frame()), m.num_stages, m.stride) for m in self.members}
         if len(frames) < len(self.members):
             low = max(bound[0] for bound in bounds)
-        elif not any(isinstance(count, Estimate) for count in counts):
-            return int(value)
-        return Estimate(value=value, low=low, high=high)
+            return Estimate(value=(low + high) / 2, low=low, high=high)
+        if any(isinstance(count, Estimate) for count in counts):
+            return Estimate(value=value, low=low, high=high)
+        return int(value)
 
     def contains(self, spec: NetworkSpec) -> Membership:
         """Return whether a network belongs to a member and, if to none, what it breaks in each."""
@@ -119,6 +137,10 @@ class SpaceUnion:
             rows = np.flatnonzero(chosen == index)
             groups.append(member.draw(start, stop, seed=seed).take(rows))
         return tuple(groups)
+
+    def with_budget(self, budget: Budget, resolution: int) -> "tuple[SpaceUnion, Budget]":
+        """Return the union as it is: its members may have different bands."""
+        return self, budget
 
     def everything(self) -> tuple[Draws, ...] | None:
         """Return every draw of every member, in groups that share a frame; None where there are too many."""
@@ -144,57 +166,60 @@ class SpaceUnion:
         budget = Budget(flops=flops, params=params, activations=activations)
         return sample(self, n, seed=seed, resolution=resolution, budget=budget, latency=latency, repeats=repeats)
 
-    def _count(self, count: Any) -> int | Estimate:
-        """Return the count of the union by inclusion and exclusion."""
-        exact, low, high, value = 0, 0.0, 0.0, 0.0
-        estimated = False
-        for number in range(1, len(self.members) + 1):
-            sign = 1 if number % 2 else -1
-            for chosen in itertools.combinations(self.members, number):
-                common = _intersection(chosen)
-                if common is None:
-                    continue
-                counted = count(common)
-                if isinstance(counted, Estimate):
-                    estimated = True
-                    value += sign * counted.value
-                    low += sign * (counted.low if sign > 0 else counted.high)
-                    high += sign * (counted.high if sign > 0 else counted.low)
-                else:
-                    exact += sign * counted
-        return Estimate(value=exact + value, low=exact + low, high=exact + high) if estimated else exact
-
 
 Space = DesignSpace | SpaceUnion
 """What can be sampled, counted and asked whether it contains a network."""
 
 
-def _intersection(spaces: tuple[DesignSpace, ...]) -> DesignSpace | None:
-    """Return the space of the draws that all spaces have (its weights mean nothing); None where there is none."""
-    first = spaces[0]
-    for other in spaces[1:]:
-        same_frame = Frame(**first.frame()) == Frame(**other.frame())
-        if not same_frame or (first.num_stages, first.stride) != (other.num_stages, other.stride):
+def _total(spaces: tuple[DesignSpace, ...], common: DesignSpace | None) -> int | Estimate:
+    """Return how many draws of `common` (None: of anything) belong to one of the spaces at least.
+
+    Of what the first space adds, what the others have of it is taken away again; where nothing is in common, no further
+    combination is looked at.
+    """
+    total: int | Estimate = 0
+    for position, space in enumerate(spaces):
+        inside = space if common is None else _intersection(common, space)
+        if inside is not None:
+            total = _plus(total, inside.size(), 1)
+            total = _plus(total, _total(spaces[:position], inside), -1)
+    return total
+
+
+def _plus(one: int | Estimate, other: int | Estimate, sign: int) -> int | Estimate:
+    if isinstance(one, int) and isinstance(other, int):
+        return one + sign * other
+    left, right = (x if isinstance(x, Estimate) else Estimate(value=x, low=x, high=x) for x in (one, other))
+    low, high = (right.low, right.high) if sign > 0 else (right.high, right.low)
+    return Estimate(value=left.value + sign * right.value, low=left.low + sign * low, high=left.high + sign * high)
+
+
+def _intersection(first: DesignSpace, other: DesignSpace) -> DesignSpace | None:
+    """Return the space of the draws that two spaces have (its weights mean nothing); None where there is none."""
+    same_frame = Frame(**first.frame()) == Frame(**other.frame())
+    if not same_frame or (first.num_stages, first.stride) != (other.num_stages, other.stride):
+        return None
+    if sorted(first.parameter_names) != sorted(other.parameter_names):
+        return None
+    banded = [space for space in (first, other) if space.band.bands() or space.outside.bands()]
+    if any(space.outside.bands() for space in banded) or len({space.band_resolution for space in banded}) > 1:
+        raise SpaceError(f"{first.name} | {other.name} cannot be counted: their bands differ in kind or in resolution")
+    parameters = []
+    for name in first.parameter_names:
+        common = np.intersect1d(law_values(first.law(name)), law_values(other.law(name)))
+        if not len(common):
             return None
-        if first.band.bands() and other.band.bands() and first.band_resolution != other.band_resolution:
-            raise SpaceError(
-                f"{first.name} and {other.name} have bands at different resolutions, and their union cannot be counted"
-            )
-        if sorted(first.parameter_names) != sorted(other.parameter_names):
-            return None
-        parameters = []
-        for name in first.parameter_names:
-            common = np.intersect1d(law_values(first.law(name)), law_values(other.law(name)))
-            if not len(common):
-                return None
-            parameters.append(Parameter(name=name, law=Choice(options=tuple(common.tolist()))))
-        relations = tuple(dict.fromkeys((*first.relations, *other.relations)))
-        try:
-            band = first.band.meet(other.band)
-            first = replace(first, parameters=tuple(parameters), relations=relations, band=band)
-        except SpaceError:  # the relations or the bands contradict each other: nothing in common
-            return None
-    return first
+        parameters.append(Parameter(name=name, law=Choice(options=tuple(common.tolist()))))
+    try:
+        return replace(
+            first,
+            parameters=tuple(parameters),
+            relations=tuple(dict.fromkeys((*first.relations, *other.relations))),
+            band=first.band.meet(other.band),
+            band_resolution=banded[0].band_resolution if banded else first.band_resolution,
+        )
+    except ContradictionError:
+        return None
 
 
 def _unnamed(space: DesignSpace) -> DesignSpace:
