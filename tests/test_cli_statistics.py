@@ -1,4 +1,4 @@
-"""`netspace samplesize` and `netspace ranges` as a user meets them, on a store whose results are known."""
+"""`netspace samplesize`, `ranges` and `importance` as a user meets them, on a store whose results are known."""
 
 import json
 import math
@@ -34,9 +34,9 @@ def told(*words, cwd):
     return json.loads(netspace(*words, "--json", cwd=cwd).stdout)
 
 
-def made(folder, networks, errors):
-    """Make a store of the tiny study with these errors by space; None where a network waits."""
-    (folder / "study.toml").write_text(STUDY.replace("networks = 3", f"networks = {networks}"))
+def made(folder, networks, errors, more=""):
+    """Make a store of the tiny study (and `more` spaces) with these errors by space; None where a network waits."""
+    (folder / "study.toml").write_text(STUDY.replace("networks = 3", f"networks = {networks}") + more)
     study = ns.Study.open(folder / "study.toml", output=folder / "out")
     drawn = study.draw()
     facts = {"rows": {}, "notes": []}
@@ -196,3 +196,77 @@ def test_ranges_of_failures_and_of_nothing(tmp_path):
     made(tmp_path / "waiting", 3, lambda name, networks: [None] * len(networks))
     done = netspace("ranges", "out", cwd=tmp_path / "waiting", check=2)
     assert "has no results yet" in done.stderr
+
+
+VIOLATIONS = """
+[[spaces]]
+space = "vionet_width"
+[[spaces]]
+space = "anynetx_e"
+name = "fallen"
+violate = ["depth"]
+"""
+
+
+def by_falls(name, networks):
+    """Errors that rise with the depth, and where the widths fall; falling depths cost nothing."""
+    rng = np.random.default_rng(len(name))
+    errors = []
+    for spec in networks:
+        first, second = spec.stages
+        noise = float(rng.normal(0.0, 0.004))
+        errors.append(0.1 + 0.02 * (first.depth + second.depth) + 0.1 * (first.width > second.width) + noise)
+    return errors
+
+
+@pytest.fixture(scope="module")
+def violated(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("violated é"), 40, by_falls, VIOLATIONS)
+
+
+def test_importance_finds_the_parameters_that_matter_and_refuses_a_forest_of_noise(violated, tmp_path):
+    found = {row["space"]: row for row in told("importance", "out", cwd=violated)["parameters"]}
+    assert {group["name"] for group in found["anynetx_a"]["groups"][:2]} == {"Width", "Depth"}
+    assert found["anynetx_e"]["groups"][0]["name"] == "Depth"
+    assert found["anynetx_a"]["networks"] == 40
+    assert found["anynetx_a"]["explained"] > 0.2
+    rng = np.random.default_rng(0)
+    made(tmp_path, 40, lambda name, networks: rng.random(len(networks)).tolist())
+    text = netspace("importance", "out", cwd=tmp_path).stdout
+    assert text.count("cannot tell: the forest explains") == 2
+    assert "between: no space of this study violates one relation of another" in text
+
+
+def test_importance_puts_both_routes_of_a_relation_side_by_side(violated):
+    rows = {row["relation"]: row for row in told("importance", "out", cwd=violated)["relations"]}
+    falls = rows["width never falls"]
+    assert falls["within"]["spaces"] == ["anynetx_a"]
+    assert 0 < falls["within"]["obey"] < falls["within"]["networks"] == 40
+    assert falls["within"]["per_step"]["low"] < 0.1 < falls["within"]["per_step"]["high"]
+    (pair,) = falls["between"]
+    assert (pair["holds"], pair["violates"], pair["routes"]) == ("anynetx_e", "vionet_width", "agree: it costs")
+    assert pair["shift"]["median"] == pytest.approx(0.1, abs=0.02)
+    (pair,) = rows["depth never falls"]["between"]
+    assert pair["violates"] == "fallen"
+    text = netspace("importance", "out", cwd=violated).stdout
+    assert "a forest explains" in text
+    assert "agree: it costs" in text
+    assert "Depth matters most to the forests of anynetx_e" in text
+    assert "violating 'width never falls' moves the EDF most, by " in text
+    assert "points: the two disagree\n" in text
+    assert "nan" not in text
+
+
+def test_importance_of_few_of_failures_and_of_nothing(pilot, tmp_path):
+    text = netspace("importance", "out", cwd=pilot).stdout
+    assert text.count("not enough data: 20 of 30 networks") == 2
+    assert "too few" in text
+    for folder, error in (("failed", math.inf), ("waiting", None)):
+        (tmp_path / folder).mkdir()
+        made(tmp_path / folder, 31, lambda name, networks, error=error: [error] * len(networks))
+    text = netspace("importance", "out", cwd=tmp_path / "failed").stdout
+    assert text.count("cannot tell: all networks have the same error") == 2
+    done = netspace("importance", "out", cwd=tmp_path / "waiting", check=2)
+    assert "has no results yet" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    json.loads(netspace("importance", "out", "--json", cwd=tmp_path / "failed").stdout, parse_constant=pytest.fail)

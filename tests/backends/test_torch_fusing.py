@@ -119,6 +119,15 @@ def test_other_weights_are_taken_however_they_are_loaded():
         assert torch.equal(folded(image), other(image))
 
 
+@torch.inference_mode()
+def test_images_of_other_sizes_may_take_turns():
+    network = disturbed(SPEC)
+    folded = ns.fuse(network)
+    for shape in ((1, 3, 32, 32), (4, 3, 32, 32), (1, 3, 32, 32), (2, 3, 17, 25)):
+        image = torch.rand(shape)
+        assert (folded(image) - network(image)).abs().max() < 1e-4 * network(image).abs().max()
+
+
 def test_images_have_gradients_through_a_folded_network():
     network = disturbed(SPEC)
     grads = []

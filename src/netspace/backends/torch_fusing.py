@@ -1,7 +1,7 @@
 """Batch norms folded into the convolutions before them: the same function, fewer operators, for inference only.
 
 On a CPU, a convolution and its ReLU are then one operator of oneDNN. It takes a copy of the weights in a layout of its
-own, made at the first call, so a folded network that has answered holds its weights twice.
+own, made at the first call with images of a size, so a folded network that has answered holds its weights twice.
 
 How much faster that is, `netspace bench infer` measures and `docs/results/inference.md` shows.
 """
@@ -59,7 +59,7 @@ class FoldedConv(nn.Module):
         self.conv = conv
         self.relu = relu
         self._packed: Tensor | None = None
-        self._packed_of: tuple[int, int] | None = None
+        self._packed_for: tuple[int, ...] = ()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in_width, height, width) to (batch, out_width, height / stride, width / stride)."""
@@ -68,11 +68,14 @@ class FoldedConv(nn.Module):
             y = conv(x)
             return y.relu() if self.relu else y  # type: ignore[no-any-return]
         shape = (conv.padding, conv.stride, conv.dilation, conv.groups)
-        # Which weights, and how often they were changed; what is done behind PyTorch's back (`.data`) is not seen.
-        weights = (conv.weight.data_ptr(), -1 if conv.weight.is_inference() else conv.weight._version)
-        if self._packed is None or self._packed_of != weights:
-            self._packed_of = weights
-            self._packed = torch.ops.mkldnn._reorder_convolution_weight(conv.weight.detach(), *shape, None)
+        # Which weights, how often they were changed (but not by `.data`, behind PyTorch's back), and for which images:
+        # a layout for other images may be one that only a slow kernel takes.
+        version = -1 if conv.weight.is_inference() else conv.weight._version
+        asked = (conv.weight.data_ptr(), version, *x.shape)
+        if self._packed is None or self._packed_for != asked:
+            weight = conv.weight.detach()
+            self._packed_for = asked
+            self._packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *shape, list(x.shape))
         y = torch.ops.mkldnn._convolution_pointwise(
             x, self._packed, conv.bias, *shape, "relu" if self.relu else "none", [], ""
         )

@@ -78,7 +78,7 @@ def verdict_row(verdict: "Verdict") -> dict[str, Any]:
         "criteria": values.to_dict(verdict.criteria),
         "evidence": values.to_dict(verdict.evidence),
     }
-    finite: dict[str, Any] = _without_infinities(row)
+    finite: dict[str, Any] = without_infinities(row)
     return finite
 
 
@@ -92,9 +92,10 @@ def print_paths(paths: Sequence[Path]) -> None:
         console().print(f"figures: {folder} ({number} files)", soft_wrap=True)
 
 
-def _without_infinities(value: Any) -> Any:
+def without_infinities(value: Any) -> Any:
+    """Return plain data with None for every number that is not finite, which JSON does not have."""
     if isinstance(value, dict):
-        return {key: _without_infinities(item) for key, item in value.items()}
+        return {key: without_infinities(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_infinities(item) for item in value]
+        return [without_infinities(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
