@@ -129,10 +129,11 @@ def plan(spec: NetworkSpec | SpecArrays) -> NetworkPlan:
     stages = []
     width: Any = spec.stem.width
     for stage in spec.stages:
+        inner = _inner(spec, stage)
         stages.append(
             StagePlan(
-                first=_block(spec, stage, in_width=width, stride=stage.stride),
-                rest=_block(spec, stage, in_width=stage.width, stride=1),
+                first=_block(spec, stage, inner, in_width=width, stride=stage.stride),
+                rest=_block(spec, stage, inner, in_width=stage.width, stride=1),
                 depth=stage.depth,
                 stride=stage.stride,
             )
@@ -202,8 +203,16 @@ def out_side(in_side: int, stride: int) -> int:
     return (in_side - 1) // stride + 1
 
 
+def _inner(spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays) -> tuple[Any, Any]:
+    """Return the inner width and the number of groups, which all blocks of a stage have in common."""
+    if spec.block not in GROUPED:
+        return stage.width, 1
+    inner = inner_width(stage.width, stage.bottleneck_ratio)
+    return inner, 1 if stage.group_width is None else inner // stage.group_width
+
+
 def _block(
-    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int
+    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, inner: tuple[Any, Any], *, in_width: Any, stride: int
 ) -> BlockPlan | OwnBlockPlan:
     if spec.own_block is not None:
         return OwnBlockPlan(
@@ -214,7 +223,7 @@ def _block(
             bottleneck_ratio=stage.bottleneck_ratio,
             group_width=stage.group_width,
         )
-    convolutions = _convolutions(spec, stage, in_width=in_width, stride=stride)
+    convolutions = _convolutions(spec, stage, inner, in_width=in_width, stride=stride)
     changes = np.asarray((in_width != stage.width) | (stride != 1))
     projects = spec.residual and spec.block in ("x", "basic") and bool(np.any(changes))
     projection = Convolution(
@@ -231,17 +240,16 @@ def _block(
 
 
 def _convolutions(
-    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, *, in_width: Any, stride: int
+    spec: NetworkSpec | SpecArrays, stage: Stage | StageArrays, inner: tuple[Any, Any], *, in_width: Any, stride: int
 ) -> tuple[Convolution, ...]:
     """Return the convolutions of a block; the last one's activation comes after the sum with the shortcut."""
     width, bias = stage.width, spec.conv_bias
     if spec.block in GROUPED:
-        inner = inner_width(width, stage.bottleneck_ratio)
-        num_groups = 1 if stage.group_width is None else inner // stage.group_width
+        inner_channels, num_groups = inner
         return (
-            Convolution(in_width=in_width, out_width=inner, bias=bias),
-            _convolution_3x3(inner, inner, stride=stride, num_groups=num_groups, bias=bias),
-            Convolution(in_width=inner, out_width=width, bias=bias, activation=False),
+            Convolution(in_width=in_width, out_width=inner_channels, bias=bias),
+            _convolution_3x3(inner_channels, inner_channels, stride=stride, num_groups=num_groups, bias=bias),
+            Convolution(in_width=inner_channels, out_width=width, bias=bias, activation=False),
         )
     if spec.block == "basic":
         return (

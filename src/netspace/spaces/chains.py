@@ -41,15 +41,15 @@ class Chain:
 
     def draw(self, uniform: FloatArray) -> FloatArray:
         """Return values of shape (n, stages) from uniform numbers in [0, 1) of that shape."""
-        index = np.empty(uniform.shape, dtype=np.int64)
+        index = np.empty(uniform.shape[::-1], dtype=np.int64)  # stage by stage, which is how all that follows reads it
         state = np.zeros(len(uniform), dtype=np.int64)
         for stage, (step, inverse) in enumerate(zip(self.steps, self.inverses, strict=True)):
-            index[:, stage] = inverse(uniform[:, stage], state)
+            index[stage] = inverse(uniform[:, stage], state)
             if stage + 1 < len(self.steps) and len(self.steps[stage + 1]) > 1:
-                state = step.ravel().take(state * len(self.values) + index[:, stage])
+                state = step.ravel().take(state * len(self.values) + index[stage])
             else:
                 state = np.zeros(len(uniform), dtype=np.int64)
-        return self.values.take(index)
+        return self.values.take(index).T
 
     def count(self) -> int:
         """Return the exact number of value sequences."""

@@ -15,7 +15,7 @@ import numpy as np
 from netspace import values
 from netspace.errors import SpaceError
 from netspace.networks.complexity import complexity
-from netspace.networks.regnet import adjust_widths, linear_widths
+from netspace.networks.regnet import WIDTH_STEP, adjust_widths, linear_widths
 from netspace.networks.spec import FloatArray, IntArray, SpecArrays, StageArrays
 from netspace.spaces.budget import Budget
 from netspace.spaces.laws import draw
@@ -57,18 +57,16 @@ def realise(space: "DesignSpace", positions: IntArray, drawn: Mapping[str, Float
     `drawn` maps every parameter's name, with the stage in brackets where it has one, to a column of shape (n,).
     """
     exists = np.ones(len(positions), dtype=bool)
-    stages = {
-        name: np.stack([drawn[f"{name}[{i}]"] for i in range(space.num_stages)], axis=1)
-        for name in space.parameter_names
-        if name in PER_STAGE
-    }
+    columns = {key: np.asarray(column) for key, column in drawn.items()}
     if space.is_linear:
         rule = linear_widths(*(drawn[name] for name in RULE), max_stages=space.num_stages)
         exists = (rule.num_stages == space.num_stages) & ~rule.skipped
-        # A draw that is no network still needs some numbers in its row.
-        stages["depth"] = np.where(exists[:, None], rule.depths, 1).astype(np.float64)
-        stages["width"] = np.where(exists[:, None], rule.widths, 8).astype(np.float64)
-    networks = _networks(space, stages)
+        for i in range(space.num_stages):
+            # A draw that is no network still needs some numbers in its row.
+            columns[f"depth[{i}]"] = np.where(exists, rule.depths[:, i], 1)
+            columns[f"width[{i}]"] = np.where(exists, rule.widths[:, i], WIDTH_STEP)
+    stages = tuple(_stage(space, columns, i) for i in range(space.num_stages))
+    networks = SpecArrays(stages=stages, **space.frame())
     if space.band.bands() or space.outside.bands():
         costs = complexity(networks, space.band_resolution)
         exists = exists & space.band.meets(costs)
@@ -85,29 +83,26 @@ def _uniform(space: "DesignSpace", start: int, stop: int, key: int) -> FloatArra
     bits = np.random.Philox(key=key).advance(start * steps)
     # Raw bits are the same in every version of NumPy; what a Generator makes of them need not be.
     raw = bits.random_raw((stop - start) * steps * 4).reshape(stop - start, steps * 4)
-    uniform: FloatArray = (raw[:, :columns] >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return uniform
+    # Column by column in memory, for that is how laws read them.
+    bits_53 = np.right_shift(raw[:, :columns].T, np.uint64(11), order="C")
+    uniform: FloatArray = bits_53.astype(np.float64)
+    uniform *= 2.0**-53
+    return uniform.T
 
 
-def _networks(space: "DesignSpace", stages: Mapping[str, FloatArray]) -> SpecArrays:
-    depths, drawn_widths = (stages[name].astype(np.int64) for name in BODY)
-    ratios = stages.get("bottleneck_ratio", np.ones(depths.shape))
-    drawn_groups = stages.get("group_width")
-    widths, group_widths = adjust_widths(
-        drawn_widths, ratios, 1 if drawn_groups is None else drawn_groups.astype(np.int64)
-    )
-    return SpecArrays(
-        stages=tuple(
-            StageArrays(
-                depth=depths[:, i],
-                width=widths[:, i],
-                group_width=None if drawn_groups is None else group_widths[:, i],
-                bottleneck_ratio=ratios[:, i],
-                stride=space.stride,
-            )
-            for i in range(space.num_stages)
-        ),
-        **space.frame(),
+def _stage(space: "DesignSpace", columns: Mapping[str, FloatArray | IntArray], i: int) -> StageArrays:
+    """Return stage i of all draws, its width adjusted to its group width."""
+    depth, width = (columns[f"{name}[{i}]"].astype(np.int64) for name in BODY)
+    ratio = columns.get(f"bottleneck_ratio[{i}]")
+    ratio = np.ones(len(depth)) if ratio is None else ratio.astype(np.float64)
+    group = columns.get(f"group_width[{i}]")
+    width, group_width = adjust_widths(width, ratio, 1 if group is None else group.astype(np.int64))
+    return StageArrays(
+        depth=depth,
+        width=width,
+        group_width=None if group is None else group_width,
+        bottleneck_ratio=ratio,
+        stride=space.stride,
     )
 
 
