@@ -16,7 +16,7 @@ from netspace.spaces.catalog import SPACES, space
 from tests.strategies import specs
 
 
-@given(specs, st.integers(20, 70))
+@given(specs, st.integers(25, 70))
 def test_parts_add_up_to_the_whole(spec, resolution):
     total = complexity(spec, resolution)
     for measure in MEASURES:
