@@ -35,7 +35,7 @@ def biases_and_outputs(spec: NetworkSpec, resolution: int) -> tuple[int, int, to
 
 
 @settings(max_examples=60, deadline=None)
-@given(specs, st.integers(16, 41))
+@given(specs, st.integers(25, 41))
 def test_counts_on_the_module_equal_the_arithmetic(spec, resolution):
     cost = complexity(spec, resolution)
     with torch.device("meta"):
