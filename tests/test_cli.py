@@ -105,7 +105,7 @@ def test_status_compare_and_report_read_the_store(run):
     [
         (("epochs = 2", "epoch = 2"), "tiny.toml: recipe.epoch: unknown key; did you mean 'epochs'?"),
         (("anynetx_e", "anynetx_y"), "spaces[1]: space 'anynetx_y' is not in the catalogue"),
-        (("20k..200k", "1..2"), "acceptance 0); the draws reach flops of"),
+        (("20k..200k", "1..2"), "no network has flops in 1..2 at resolution 8; the draws reach flops of"),
         (("num_stages = 2", "num_stages = 5"), "stages[3] has stride 2 but its input is 1x1 at resolution 8"),
         (('"digits"', '"folder:nowhere"\nresolution = 8'), "nowhere"),
         (('"digits"', '"fashion_mnist"'), "--download"),

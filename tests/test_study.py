@@ -183,7 +183,7 @@ def test_a_changed_study_is_refused_and_the_store_left_alone(make):
 @pytest.mark.parametrize(
     ("before", "after", "sentence"),
     [
-        ('"20k..200k"', '"1..2"', "gave 0 of 3 distinct networks with flops in 1..2 at resolution 8"),
+        ('"20k..200k"', '"1..2"', "no network has flops in 1..2 at resolution 8"),
         ("num_stages = 2", "num_stages = 5", r"stages\[3\] has stride 2 but its input is 1x1 at resolution 8"),
         ("batch_size = 50", "batch_size = 500", r"batch_size \(=500\) must be at most"),
         ('"digits"', '"folder:no such folder"\nresolution = 8', "no such folder"),

@@ -148,11 +148,14 @@ def sample(
     for draws in source.batches(0, 64, seed=seed):
         sides(draws.networks, check_resolution(resolution))
     source, budget = source.with_budget(budget or Budget(), resolution)
-    listed = None if repeats or latency else _listed(source, budget, resolution)
+    asked = " and ".join([budget.describe(), *([latency.describe()] if latency else [])])
+    neighbours = _Neighbours(budget)
+    listed = None if repeats or latency else _listed(source, budget, resolution, neighbours)
+    if listed == []:
+        raise SpaceError(f"{source.name}: no network has {asked} at resolution {resolution}; {neighbours.describe()}")
     target = n if listed is None else min(n, len(listed))
     found: list[_Found] = []
     seen: set[tuple[str, bytes]] = set()
-    neighbours = _Neighbours(budget)
     clock = _Clock(latency, n)
     in_band = made = 0
     while len(found) < target and made < max_draws:
@@ -168,10 +171,9 @@ def sample(
             if len(found) == target:
                 made = one.position + 1
                 break
-    if listed is not None and found:
+    if listed is not None:
         # What so many draws have not met is too improbable to wait for.
         found += [replace(one, position=NOT_DRAWN) for one in listed if one.key not in seen][: target - len(found)]
-    asked = " and ".join([budget.describe(), *([latency.describe()] if latency else [])])
     exhausted = len(found) < n
     if not found or (exhausted and listed is None and (budget.bands() or latency or source.distinct() != len(found))):
         raise SpaceError(
@@ -275,10 +277,12 @@ class _Clock:
         return self._seen[one.key]
 
 
-def _listed(source: Source, budget: Budget, resolution: int) -> list[_Found] | None:
+def _listed(source: Source, budget: Budget, resolution: int, neighbours: "_Neighbours") -> list[_Found] | None:
     """Return the distinct networks inside the budget that a space holds; None where it is too large to look."""
     groups = source.everything()
-    return None if groups is None else list({one.key: one for one in _accepted(groups, budget, resolution)}.values())
+    if groups is None:
+        return None
+    return list({one.key: one for one in _accepted(groups, budget, resolution, neighbours)}.values())
 
 
 def distinct_networks(groups: Sequence[Draws]) -> set[tuple[str, bytes]]:
