@@ -95,6 +95,13 @@ def test_a_union_and_a_scaled_space():
     assert same(declared(space="mlp", image_side=8), space("mlp", image_side=8))
 
 
+def test_a_band_and_equal_weights():
+    made = declared(space="anynetx_e", band={"flops": "360M..400M"}, uniform=True)
+    assert same(made, space("anynetx_e").within(flops=(360e6, 400e6)).uniform())
+    small = declared(space="mlp", image_side=28, band={"params": [1e4, 1e5], "resolution": 28})
+    assert all(member.band.params == (1e4, 1e5) for member in small.members)
+
+
 @pytest.mark.parametrize(
     ("plain", "sentence"),
     [
@@ -138,6 +145,8 @@ def test_a_union_and_a_scaled_space():
         ({"name": "m", "parameters": {"depth": {"options": [1]}}}, r"parameters \(=depth\) must be depth, width"),
         (OWN | {"image_side": 28}, r"image_side \(=28\) scales spaces of the catalogue"),
         ({"space": "anynetx_a", "image_side": 0}, r"image_side \(=0\) must be a whole number of at least 1"),
+        ({"space": "anynetx_a", "band": {"flops": "4M..3M"}}, r"band.flops \(=4M..3M\) is upside down"),
+        ({"space": "anynetx_a", "band": {"flop": "4M..5M"}}, "band.flop: unknown key; did you mean 'flops'"),
         ({"space": "anynetx_a", "num_stages": 9}, r"num_stages \(=9\) must be a whole number from 1 to 8"),
     ],
 )

@@ -12,9 +12,10 @@ from typing import Any
 from netspace import values
 from netspace.checks import whole
 from netspace.errors import SpaceError, did_you_mean
-from netspace.networks.complexity import LARGEST_SIDE
+from netspace.networks.complexity import LARGEST_SIDE, MEASURES, check_resolution
 from netspace.networks.spec import Frame
-from netspace.spaces.catalog import space
+from netspace.spaces.budget import Budget
+from netspace.spaces.catalog import MADE_FOR, space
 from netspace.spaces.laws import Choice, Law, LogUniform, PowersOfTwo, Uniform
 from netspace.spaces.parameters import Parameter
 from netspace.spaces.relations import Constant, Decreasing, Different, Fixed, Increasing, Ratio, Relation, Share, Total
@@ -72,13 +73,32 @@ class LawChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BandChoice:
+    """Bands of complexity as text (`"2M..8M"`) or two numbers, at a `resolution` [pixels]."""
+
+    flops: str | tuple[float, float] | None = None
+    params: str | tuple[float, float] | None = None
+    activations: str | tuple[float, float] | None = None
+    resolution: int = MADE_FOR
+
+    def __post_init__(self) -> None:
+        check_resolution(self.resolution)
+        Budget(**self.bands())
+
+    def bands(self) -> dict[str, Any]:
+        """Return the bands that are given."""
+        return {measure: band for measure in MEASURES if (band := getattr(self, measure)) is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceDeclaration:
     """A design space in plain data.
 
     It begins as `space`, a name of the catalogue (for `num_stages` stages and images of side `image_side` [pixels],
     where given); as the `union` of several; or as `parameters` with laws of their own. `frame` changes what all its
-    networks share, `stride` that of every stage. Then `ranges` narrow it, and each other field adds the relation of
-    its name; `violate` and `reverse` name parameters whose relation becomes its complement, or its strict opposite.
+    networks share. Then `ranges` narrow it, and each other field adds the relation of its name; `violate` and
+    `reverse` name parameters whose relation becomes its complement, or its strict opposite. `band` keeps the networks
+    of some complexity, and `uniform` gives every draw the same probability.
     """
 
     space: str = ""
@@ -102,6 +122,8 @@ class SpaceDeclaration:
     fixed: dict[str, tuple[float, ...]] = field(default_factory=dict)
     violate: Names = ()
     reverse: Names = ()
+    band: BandChoice | None = None
+    uniform: bool = False
 
     def __post_init__(self) -> None:
         begun = [name for name in ("space", "union", "parameters") if getattr(self, name)]
@@ -151,7 +173,9 @@ class SpaceDeclaration:
                 made = step(made)
             except SpaceError as problem:
                 raise SpaceError(f"{where}: {problem}") from None
-        return replace(made, name=self.name)
+        if self.band is not None:
+            made = made.within(resolution=self.band.resolution, **self.band.bands())
+        return replace(made.uniform() if self.uniform else made, name=self.name)
 
     def found(self, folder: str | Path) -> "SpaceDeclaration":
         """Return the declaration with the file of its own block, where it has one, looked for from `folder`, and read.
