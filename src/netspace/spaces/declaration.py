@@ -96,9 +96,9 @@ class SpaceDeclaration:
 
     It begins as `space`, a name of the catalogue (for `num_stages` stages and images of side `image_side` [pixels],
     where given); as the `union` of several; or as `parameters` with laws of their own. `frame` changes what all its
-    networks share. Then `ranges` narrow it, and each other field adds the relation of its name; `violate` and
-    `reverse` name parameters whose relation becomes its complement, or its strict opposite. `band` keeps the networks
-    of some complexity, and `uniform` gives every draw the same probability.
+    networks share, `stride` that of every stage. Then `ranges` narrow it, and each other field adds the relation of
+    its name; `violate` and `reverse` name parameters whose relation becomes its complement, or its strict opposite.
+    `band` keeps the networks of some complexity, and `uniform` gives every draw the same probability.
     """
 
     space: str = ""
