@@ -144,5 +144,8 @@ def test_a_band_of_latency_is_measured_and_remembered(tmp_path):
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     assert "latency_ms" in (tmp_path / "a.csv").read_text().splitlines()[0]
     assert len((tmp_path / "seen.jsonl").read_text().splitlines()) == 2
+    listed = netspace(*asked, "--latency-cache", tmp_path / "seen.jsonl", cwd=tmp_path).stdout
+    assert "latency ms" in listed.splitlines()[1]
+    assert "±" in listed
     wrong = netspace("sample", "anynetx_a", "--latency", "8..5", cwd=tmp_path, check=2)
     assert "latency (=8..5 ms) is upside down; the nearest is 5..8" in wrong.stderr

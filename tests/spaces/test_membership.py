@@ -289,6 +289,7 @@ def test_a_space_gives_all_it_holds_however_improbable(monkeypatch):
     drawn = [position for position in taken.positions if position != NOT_DRAWN]
     assert drawn == sorted(drawn)
     assert 0 < len(drawn) < 64**2
+    assert taken.duplicates == taken.in_band - len(drawn) > 0
     monkeypatch.setattr("netspace.spaces.counting.ENUMERABLE", 0)
     even = two.narrow(width=(8, 64)).uniform()
     assert sample(even, 100, max_draws=8000, resolution=32).exhausted  # all 64 were met, and there are no others

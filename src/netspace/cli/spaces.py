@@ -81,8 +81,7 @@ def sample(
     files = {suffix: path for suffix, path in ((".csv", csv), (".parquet", parquet), (".html", page)) if path}
     for suffix, path in files.items():
         _check_file(path, suffix)
-    bands = {"flops": flops, "params": params, "activations": activations}
-    budget = Budget(**{measure: parse_band(text) for measure, text in bands.items() if text is not None})
+    budget = Budget(flops=flops, params=params, activations=activations)
     made, side = _read_space(name, stages, image_side)
     made = made.uniform() if uniform else made
     side = side if resolution is None else resolution
@@ -206,12 +205,16 @@ def print_sample(taken: Sample, *, listed: bool = True) -> None:
 
 def print_networks(taken: Sample, title: str) -> None:
     """Print a line per network of a sample."""
-    lines = table("draw", right=("flops", "params"), left=("depths", "widths", "ratios", "group widths", "digest"))
+    timed = ("latency ms",) if taken.latencies else ()
+    lines = table(
+        "draw", right=("flops", "params", *timed), left=("depths", "widths", "ratios", "group widths", "digest")
+    )
     for i, spec in enumerate(taken.networks):
         lines.add_row(
             str(taken.positions[i]),
             show_number(float(taken.complexity.flops[i])),
             show_number(float(taken.complexity.params[i])),
+            *(f"{median:.3g} ±{noise:.1g}" for median, noise in taken.latencies[i : i + 1]),
             *(_stages(spec, field) for field in ("depth", "width", "bottleneck_ratio", "group_width")),
             spec.digest[:8],
         )

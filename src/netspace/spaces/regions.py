@@ -34,13 +34,15 @@ class Regions:
 def regions(space: Space, sample: Sample) -> Regions:
     """Return the regions of the raw draws of a sample's space, up to its last network."""
     num_draws = min(sample.draws, MOST_DRAWS)
+    # A band of the space's own is part of the sample's budget, and leaves draws out as the budget does.
+    source, budget = space.with_budget(sample.budget, sample.resolution)
     columns = []
     for start in range(0, num_draws, BATCH):
-        for draws in space.batches(start, min(start + BATCH, num_draws), seed=sample.seed):
+        for draws in source.batches(start, min(start + BATCH, num_draws), seed=sample.seed):
             stages = draws.networks.stages
             depth = np.sum([stage.depth for stage in stages], axis=0)
             width = np.max([stage.width for stage in stages], axis=0)
-            met = sample.budget.meets(complexity(draws.networks, sample.resolution))
+            met = budget.meets(complexity(draws.networks, sample.resolution))
             columns.append(np.stack([depth, width, met.astype(np.int64)], axis=1)[draws.exists])
     depth, width, met = np.concatenate(columns).T
     depths = _edges(depth, np.linspace(depth.min(), depth.max() + 1, MOST_BINS + 1))

@@ -77,16 +77,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """Distinct networks of a space inside a budget, in the order of their raw draws.
-
-    `asked` says in words what they had to meet: the budget, the space's own band, a band of latency.
+    """Networks of a space inside a budget, in the order of their raw draws; distinct unless repeats were asked for.
 
     `positions[i]` is the number j of the raw draw that gave network i (NOT_DRAWN for one that was listed because it is
-    too improbable to be drawn), `drawn[i]` what it drew before widths
-    were adjusted to group widths. `draws` raw draws were made up to the last network; `in_band` of them met
-    the budget, `duplicates` of which repeated a network. `complexity` holds arrays of shape (n,). `exhausted` says
-    that the space holds no other network there, so that fewer were given than were asked for. `latencies` are the
-    (median, noise) [ms] of the networks where a band of latency was asked for.
+    too improbable to be drawn), `drawn[i]` the values before widths were adjusted to group widths. `draws` raw draws
+    were made up to the last network; `in_band` of them met what was `asked`, in words: the budget, the space's own
+    band, a band of latency; `duplicates` of these repeated a network. `complexity` holds arrays of shape (n,).
+    `exhausted` says that the space holds no other network there, so that fewer were given than were asked for.
+    `latencies` are the (median, noise) [ms] of the networks where a band of latency was asked for.
     """
 
     name: str
@@ -116,7 +114,8 @@ class Sample:
     @property
     def duplicates(self) -> int:
         """Draws that met the budget but repeated a network."""
-        return self.in_band - len(set(self.networks))
+        drawn = {network for network, j in zip(self.networks, self.positions, strict=True) if j != NOT_DRAWN}
+        return self.in_band - len(drawn)
 
 
 def sample(
