@@ -3,7 +3,6 @@
 All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so make the study's identity.
 """
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -161,11 +160,4 @@ def read_study(path: Path) -> tuple[StudySpec, str]:
 
 def parse_study(text: str, source: str = "study") -> StudySpec:
     """Return the study of a TOML text; `source` names it in errors. Raises: StudyFileError."""
-    try:
-        plain = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as problem:
-        raise StudyFileError(f"{source}: not valid TOML: {problem}") from None
-    try:
-        return values.from_dict(StudySpec, plain, error=StudyFileError)
-    except StudyFileError as problem:
-        raise StudyFileError(f"{source}: {problem}") from None
+    return values.from_toml(StudySpec, text, source=source, error=StudyFileError)

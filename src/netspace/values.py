@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import re
+import tomllib
 import typing
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -75,6 +76,16 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
         details.sort(key=lambda detail: detail["type"] != "unexpected_keyword_argument")
         raise error(_sentence(cls, data, details, where)) from None
     return value
+
+
+def from_toml(cls: type[T], text: str, *, source: str, error: type[InputError] = InputError) -> T:
+    """Build a value of class `cls` from a TOML text; `source` names it in errors. Raises: `error`."""
+    try:
+        return from_dict(cls, tomllib.loads(text), error=error)
+    except tomllib.TOMLDecodeError as problem:
+        raise error(f"{source}: not valid TOML: {problem}") from None
+    except error as problem:
+        raise error(f"{source}: {problem}") from None
 
 
 def first_difference(before: Any, now: Any, field: str = "") -> tuple[str, str, str] | None:

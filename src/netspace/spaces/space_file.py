@@ -1,6 +1,5 @@
 """A design space in a TOML file of its own: the fields of `SpaceDeclaration`, at the top of the file."""
 
-import tomllib
 from pathlib import Path
 
 from netspace import values
@@ -14,14 +13,9 @@ def read_declaration(path: Path) -> SpaceDeclaration:
     Raises: SpaceError, one sentence with the file, the path of the field, and the nearest right name.
     """
     try:
-        plain = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as problem:
         raise SpaceError(f"space file {str(path)!r} cannot be read ({problem.strerror})") from None
     except UnicodeDecodeError:
         raise SpaceError(f"space file {str(path)!r} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise SpaceError(f"{path}: not valid TOML: {problem}") from None
-    try:
-        return values.from_dict(SpaceDeclaration, plain, error=SpaceError)
-    except SpaceError as problem:
-        raise SpaceError(f"{path}: {problem}") from None
+    return values.from_toml(SpaceDeclaration, text, source=str(path), error=SpaceError)
