@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
 GROUND = {"errors", "values", "checks", "files"}
-FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "report")
+FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "findings", "report")
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},
@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "backends": GROUND | {"networks", "training"},
     "execution": {"errors"},
     "storage": GROUND | {"networks", "training"},
-    "report": GROUND | {"networks", "spaces", "stats", "storage", "training"},
+    "findings": GROUND | {"networks", "spaces", "stats", "storage", "training"},
+    "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "running": {"errors", "backends", "execution", "networks", "storage", "training"},
     "study": GROUND
@@ -35,12 +36,25 @@ MAY_IMPORT = {
         "backends",
         "execution",
         "storage",
+        "findings",
         "report",
         "running",
         "study_file",
     },
     "cli": GROUND
-    | {"__version__", "backends", "execution", "networks", "report", "running", "spaces", "stats", "storage", "study"},
+    | {
+        "__version__",
+        "backends",
+        "execution",
+        "findings",
+        "networks",
+        "report",
+        "running",
+        "spaces",
+        "stats",
+        "storage",
+        "study",
+    },
     "__main__": {"cli"},
     "__init__": {"errors", "networks", "spaces", "stats", "study", "backends", "training"},
 }

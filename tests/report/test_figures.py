@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from netspace.findings import readings
 from netspace.report import (
     complexity_figure,
     edf_figure,
     learning_curve_figure,
     parameter_figure,
-    readings,
     staircase_figure,
 )
 from netspace.report.images import png, svg

@@ -1,17 +1,12 @@
 """The command that says which values of each parameter the best networks have."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import numpy as np
 import typer
 
-from netspace import values
 from netspace.cli.options import AsJson, StorePath
 from netspace.cli.tables import print_json, print_table, table
 from netspace.errors import InputError
-
-if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
-    from netspace.storage.population import Population
 
 app = typer.Typer()
 
@@ -28,7 +23,9 @@ def ranges(
     of those values, beside the range of all sampled ones. "Holds" is the share of all networks with a value inside:
     84 % in the middle, and seldom below 66 %, for a parameter that the errors do not depend on.
     """
-    from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
+    # SciPy and SQLAlchemy, which the commands about networks do without
+    from netspace.findings.ranges import range_rows
+    from netspace.study import Study
 
     populations = Study.open(store).populations()
     rows = [row for population in populations for row in range_rows(population, share)]
@@ -38,31 +35,6 @@ def ranges(
         print_json({"share": share, "ranges": rows})
     else:
         _print_ranges(rows, share)
-
-
-def range_rows(population: "Population", share: float) -> list[dict[str, Any]]:
-    """Return a row per parameter that varies in a population, as plain data; `best` is None without enough data."""
-    from netspace.report.readings import all_errors, parameters
-    from netspace.stats import best_range
-
-    errors = all_errors(population)
-    trained = ~np.isnan(errors)
-    if not trained.any():
-        return []
-    rows = []
-    for parameter in parameters((population,)):
-        column = parameter.values[0][trained]
-        found = best_range(column, errors[trained], share=share)
-        rows.append(
-            {
-                "space": population.name,
-                "parameter": parameter.title,
-                "sampled": [parameter.choices[0], parameter.choices[-1]],
-                "networks": int((~np.isnan(column)).sum()),
-                "best": None if found is None else values.to_dict(found),
-            }
-        )
-    return rows
 
 
 def _print_ranges(rows: list[dict[str, Any]], share: float) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netspace.report import readings
+from netspace.findings import readings
 from netspace.report.look import QUIET, RULE, TEXT_SIZE, space_look
 from netspace.report.scales import error_scale
 from netspace.report.sheet import SAMPLE_WIDTH, Sheet

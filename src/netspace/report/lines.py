@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netspace.report import readings
+from netspace.findings import readings
 from netspace.report.look import INK, PAPER, QUIET, TEXT_SIZE, space_look
 from netspace.report.panel import Panel, counts, cross, failed_words, frame, say
 from netspace.report.scales import error_scale, scale_of

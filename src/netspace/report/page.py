@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from netspace.errors import StoreError
 from netspace.files import written_aside
-from netspace.report import figures, lines, readings, scatter, tables
+from netspace.findings import readings
+from netspace.report import figures, lines, scatter, tables
 from netspace.report.images import png, svg
 from netspace.report.look import space_look
 from netspace.report.shell import drawing, families, render_page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netspace.report import readings
+from netspace.findings import readings
 from netspace.report.look import INK, QUIET, RULE, TEXT_SIZE
 from netspace.report.wording import counted
 from netspace.storage.population import Population

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from netspace.errors import SpaceError, SpecError
+from netspace.findings.readings import block_widths
 from netspace.networks.fitting import RegNetFit, fit_regnet
 from netspace.networks.spec import NetworkSpec
-from netspace.report.readings import block_widths
 from netspace.report.sample_files import write_whole
 from netspace.report.sample_panels import (
     MOST_MARKS,

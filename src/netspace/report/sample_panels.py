@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netspace.findings.readings import RULE_TITLES, SHARED, STAGE_FIELDS, WHOLE
 from netspace.networks.fitting import RegNetFit
 from netspace.networks.spec import FloatArray
 from netspace.report.look import HUES, INK, PAPER, QUIET, TEXT_SIZE
 from netspace.report.panel import Panel, frame
-from netspace.report.readings import RULE_TITLES, SHARED, STAGE_FIELDS, WHOLE
 from netspace.report.scales import Scale, scale_of
 from netspace.report.wording import amount, counted
 from netspace.spaces.marginals import Marginal

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from netspace.findings import readings
+from netspace.findings.readings import FloatArray, Parameter
 from netspace.networks.complexity import MEASURES
-from netspace.report import readings
 from netspace.report.look import PAPER, space_look
 from netspace.report.panel import Panel, counts, cross, failed_words, frame, say
-from netspace.report.readings import FloatArray, Parameter
 from netspace.report.scales import Scale, error_scale, places, scale_of
 from netspace.report.wording import amount
 from netspace.storage.population import Population

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netspace.report import readings
+from netspace.findings import readings
+from netspace.networks.spec import NetworkSpec
 from netspace.report.look import space_look
-from netspace.report.wording import amount, counted, duration, percent, printable
+from netspace.report.wording import amount, counted, duration, listed, percent, printable
 from netspace.storage.population import Population
 
 _SHORT_DIGEST = 8
@@ -126,7 +127,7 @@ def best_rows(populations: Sequence[Population], best: int) -> tuple[Row, ...]:
                 str(rank),
                 percent(float(errors[index])),
                 *(amount(float(column[index])) for column in (cost.flops, cost.params, cost.activations)),
-                *(readings.stage_words(spec, field) for field in readings.STAGE_FIELDS),
+                *(_stage_words(spec, field) for field in readings.STAGE_FIELDS),
                 spec.digest[:_SHORT_DIGEST],
             )
             rows.append(_row(populations, position, words))
@@ -166,3 +167,8 @@ def _row(
     strong: frozenset[int] = frozenset(),
 ) -> Row:
     return Row(name=printable(populations[position].name), hue=space_look(position).hue, cells=cells, strong=strong)
+
+
+def _stage_words(spec: NetworkSpec, field: str) -> str:
+    """Return one number of every stage, as text."""
+    return listed([getattr(stage, field) for stage in spec.stages])

@@ -1,4 +1,4 @@
-"""What figures and tables show of populations, as plain numbers: read here, drawn and written elsewhere."""
+"""What populations say as plain numbers: read here, judged, drawn and written elsewhere."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from netspace.networks.spec import NetworkSpec
-from netspace.report.wording import listed
 from netspace.stats.edf import EDF
 from netspace.storage.population import Population
 from netspace.training.trial import TrialResult
@@ -159,11 +158,6 @@ def block_widths(spec: NetworkSpec) -> tuple[int, ...]:
     (8, 8)
     """
     return tuple(stage.width for stage in spec.stages for _ in range(stage.depth))
-
-
-def stage_words(spec: NetworkSpec, field: str) -> str:
-    """Return one number of every stage, as text."""
-    return listed([getattr(stage, field) for stage in spec.stages])
 
 
 def _family(parameter: Parameter) -> str:

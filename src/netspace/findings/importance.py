@@ -1,0 +1,138 @@
+"""Which parameters and which relations matter most in the populations of a study, by two routes."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netspace import values
+from netspace.findings.readings import RULE_TITLES, STAGE_FIELDS
+from netspace.spaces.relations import Fixed, Increasing, Relation, Share, Total, Violation
+from netspace.spaces.union import Space
+from netspace.spaces.violations import violated_relation
+from netspace.stats import cost_per_step, forest_importance, shift, two_routes
+from netspace.storage.population import Population
+
+
+def forest_row(population: Population) -> dict[str, Any]:
+    """Return the importance of the drawn parameters of a population, as plain data.
+
+    What was drawn is exchanged, not what it became: any width goes with any group width before they are adjusted.
+    """
+    trained = list(population.trained)
+    names = dict.fromkeys(name for i in trained for name in population.drawn[i])
+    groups: dict[str, list[Any]] = {}
+    for name in names:
+        column = np.array([population.drawn[i].get(name, math.nan) for i in trained])
+        kept = groups.setdefault(name.partition("[")[0], [])
+        # A constant says nothing, and a shared value says it once.
+        varies = np.unique(column).size > 1
+        if varies and not any(np.array_equal(column, other, equal_nan=True) for other in kept):
+            kept.append(column)
+    columns = {_title(name): np.stack(kept, axis=1) for name, kept in groups.items() if kept}
+    row: dict[str, Any] = {"space": population.name, "networks": len(trained)}
+    if not columns:
+        return row | {"explained": None, "groups": [], "refused": "cannot tell: no parameter varies"}
+    found = forest_importance(columns, population.errors, population.complexity.flops[trained])
+    plain: dict[str, Any] = values.to_dict(found)
+    return row | plain
+
+
+def relation_rows(populations: Sequence[Population], spaces: dict[str, Space]) -> list[dict[str, Any]]:
+    """Return a row per relation that some networks break and others do not, or that a space violates."""
+    violations: dict[Relation, list[tuple[Population, Population]]] = {
+        Share(parameter="bottleneck_ratio"): [],
+        Share(parameter="group_width"): [],
+        Increasing(parameter="width"): [],
+        Increasing(parameter="depth"): [],
+    }
+    for holds in populations:
+        for violates in populations:
+            relation = violated_relation(spaces[holds.name], spaces[violates.name])
+            if relation is not None:
+                violations.setdefault(relation, []).append((holds, violates))
+    rows = []
+    for relation, pairs in violations.items():
+        within, cost = _within(relation, populations)
+        between = []
+        for holds, violates in pairs:
+            found = shift(holds.errors, violates.errors)
+            between.append(
+                {
+                    "holds": holds.name,
+                    "violates": violates.name,
+                    "shift": None if found is None else values.to_dict(found),
+                    "routes": two_routes(cost, found),
+                }
+            )
+        if within["networks"] or between:
+            routes = two_routes(cost, None)
+            what = {"relation": relation.describe(), "parameter": relation.parameter}
+            rows.append(what | {"within": within, "between": between, "routes": routes})
+    return rows
+
+
+def most_important(forests: list[dict[str, Any]], relations: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence per parameter that forests put first, beside the relation whose violation is felt most.
+
+    There is none where no violation was shown to move the EDF. Forests without that relation's parameter are left out.
+    """
+    felt = [
+        (abs(pair["shift"]["lead"]), row)
+        for row in relations
+        for pair in row["between"]
+        if pair["shift"] is not None and pair["shift"]["p_value"] <= 0.05
+    ]
+    if not felt:
+        return []
+    lead, row = max(felt, key=lambda one: one[0])
+    expected = _title(row["parameter"])
+    by_first: dict[str, list[str]] = {}
+    for forest in forests:
+        names = [group["name"] for group in forest["groups"]]
+        if expected in names:
+            by_first.setdefault(names[0], []).append(forest["space"])
+    moved = f"violating {row['relation']!r} moves the EDF most, by {100 * lead:.0f} points"
+    return [
+        f"{first} matters most to the forests of {', '.join(names)}, and {moved}: "
+        f"the two {'agree' if first == expected else 'disagree'}"
+        for first, names in by_first.items()
+    ]
+
+
+def _within(relation: Relation, populations: Sequence[Population]) -> tuple[dict[str, Any], Any]:
+    """Return what the spaces say in which a relation is broken by some networks only, and the cost per step."""
+    counted = [(population, _broken_steps(relation, population)) for population in populations]
+    mixed = [(population, steps) for population, steps in counted if np.unique(steps).size > 1]
+    row: dict[str, Any] = {"spaces": [p.name for p, _ in mixed], "networks": 0, "obey": 0}
+    if not mixed:
+        return row | {"at_all": None, "per_step": None}, None
+    steps = np.concatenate([steps for _, steps in mixed])
+    errors = np.concatenate([population.errors for population, _ in mixed])
+    flops = np.concatenate([population.complexity.flops[list(population.trained)] for population, _ in mixed])
+    blocks = np.repeat(np.arange(len(mixed)), [len(steps) for _, steps in mixed])
+    at_all = cost_per_step(np.minimum(steps, 1), errors, flops, blocks)
+    per_step = cost_per_step(steps, errors, flops, blocks)
+    plain = {"at_all": at_all, "per_step": per_step}
+    row |= {name: None if cost is None else values.to_dict(cost) for name, cost in plain.items()}
+    return row | {"networks": len(steps), "obey": int((steps == 0).sum())}, per_step
+
+
+def _broken_steps(relation: Relation, population: Population) -> Any:
+    """Return at how many steps from stage to stage each trained network breaks a relation: (trained,), or nothing."""
+    if isinstance(relation, Fixed | Total | Violation):
+        return np.zeros(0)  # not told step by step
+    counts = []
+    for i in population.trained:
+        # The relation is one of what was drawn, before widths were adjusted. A rule draws no stages: what they become
+        # goes with all else that the rule decides.
+        drawn = [value for name, value in population.drawn[i].items() if name.startswith(f"{relation.parameter}[")]
+        row = np.array(drawn)
+        counts.append(int((~relation.allows(row[:-1], row[1:])).sum()))
+    return np.array(counts)
+
+
+def _title(name: str) -> str:
+    titles = {"total_depth": "Total depth"} | RULE_TITLES | STAGE_FIELDS
+    return titles.get(name, name.replace("_", " ").capitalize())
