@@ -9,8 +9,9 @@ PARITY := .venv-parity
 demo: $(VENV)/.installed
 	$(BIN)/netspace run examples/digits.toml
 
+# One process per core, one thread each: the tests' networks are too small for more.
 test: $(VENV)/.installed-dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
 # Networks of torchvision, timm and pycls beside ours, in an environment of its own. On images this small a second
 # thread costs more than it brings.
