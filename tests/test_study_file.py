@@ -121,3 +121,56 @@ def test_the_examples_are_valid(path):
     spec, text = read_study(path)
     assert spec.networks * len(spec.spaces) > 0
     assert text.startswith("#")
+
+
+CHECKS = """
+[checks]
+epochs = 24
+seeds = 2
+budget = { flops = "4M..8M" }
+"""
+
+
+def test_checks_are_studies_of_the_first_networks_and_change_no_identity():
+    spec = parse_study(BASE.replace("networks = 4", "networks = 9") + CHECKS)
+    assert spec.identity() == parse_study(BASE).identity()
+    found = spec.check_studies()
+    assert list(found) == ["epochs", "seed_1", "seed_2", "budget"]
+    assert {(one.networks, one.checks) for one in found.values()} == {(3, None)}
+    assert {one.seed for one in found.values()} == {0}
+    assert found["epochs"].recipe.epochs == 24
+    assert [one.trained_from for one in found.values()] == [0, 1, 2, 0]
+    assert found["budget"].budget.budget().flops == (4e6, 8e6)
+    assert parse_study(BASE).check_studies() == {}
+
+
+def test_a_training_seed_is_part_of_the_identity_and_the_seed_where_none_is_given():
+    spec, other = parse_study("seed = 3\n" + BASE), parse_study("seed = 3\ntraining_seed = 5\n" + BASE)
+    assert (spec.trained_from, other.trained_from) == (3, 5)
+    assert other.identity() == spec.identity() | {"training_seed": 5}
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        ("", "checks.epochs: missing, and so are seeds and budget"),
+        ("share = 0\nepochs = 12", "checks.share (=0.0) must be above 0 and at most 1"),
+        ("share = 1.5\nepochs = 12", "checks.share (=1.5) must be above 0 and at most 1"),
+        ("share = nan\nepochs = 12", "checks.share"),
+        ("share = 0.25\nseeds = 1", "checks.share (=0.25) must leave at least 2 networks of each space, and of 4 it l"),
+        ("share = 0.25\nseeds = 1", "the nearest is 0.5"),
+        ("epochs = 10", "checks.epochs (=10) must be above recipe.epochs (=10); the nearest is 11"),
+        ("epochs = 0", "checks.epochs (=0) must be a whole number of at least 1"),
+        ("seeds = 0", "checks.seeds (=0) must be a whole number of at least 1"),
+        ("seeds = 101", "checks.seeds (=101) must be a whole number of at most 100"),
+        ("budget = {}", "checks.budget: missing a band"),
+        ("budget = { flops = '2M..1M' }", "checks.budget.flops (=2M..1M) is upside down"),
+        ("budget = { flops = [1e6, 2e6] }", "checks.budget (=flops in 1M..2M) must be another one"),
+        ("epoch = 12", "checks.epoch: unknown key; did you mean 'epochs'?"),
+    ],
+)
+def test_wrong_checks(checks, sentence):
+    share = "" if "share" in checks else "share = 1\n"
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(BASE + "[checks]\n" + share + checks)
+    assert sentence in str(caught.value)

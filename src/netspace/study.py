@@ -16,12 +16,13 @@ from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
+from netspace.findings.assumptions import Assumption, assumptions
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
-from netspace.stats import Verdict, compare_all
+from netspace.stats import Criteria, Verdict, compare_all
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, read_study
@@ -47,10 +48,11 @@ class Drawn:
 class Study:
     """A study file and its output folder."""
 
-    def __init__(self, spec: StudySpec, text: str, folder: Path) -> None:
+    def __init__(self, spec: StudySpec, text: str, folder: Path, *, pack_folder: Path | None = None) -> None:
         self.spec = spec
         self.text = text
         self.folder = folder
+        self._pack_folder = pack_folder or folder / "data"
 
     @classmethod
     def open(cls, path: str | Path, *, output: str | Path | None = None) -> "Study":
@@ -75,13 +77,35 @@ class Study:
         """Where the store is."""
         return self.folder / STORE_NAME
 
+    def checks(self) -> "dict[str, Study]":
+        """Return the studies of `[checks]` by name, to be run like any other; their data are this one's."""
+        return {
+            name: Study(
+                spec,
+                f"# The check {name!r} of this study: {spec.name}, with {spec.networks} networks of each space.\n"
+                + self.text,
+                self.folder / "checks" / name,
+                pack_folder=self._pack_folder,
+            )
+            for name, spec in self.spec.check_studies().items()
+        }
+
     def draw(self, *, data_dir: Path | None = None, allow_download: bool = False) -> Drawn:
-        """Load the data, draw every sample and name every trial; writes nothing.
+        """Load the data, draw every sample and name every trial, those of the checks too; writes nothing.
 
         Raises: any InputError that the file deserves; MissingFrameworkError.
         """
-        backend = get_backend(self.spec.backend)
         data = reuse_or_load(self.spec.data, self._pack_folder, data_dir=data_dir, allow_download=allow_download)
+        drawn = self._draw(data)
+        for name, check in self.checks().items():
+            try:
+                check._draw(data)
+            except StudyFileError as problem:
+                raise StudyFileError(f"[checks], {name}: {problem}") from None
+        return drawn
+
+    def _draw(self, data: Dataset) -> Drawn:
+        backend = get_backend(self.spec.backend)
         self._check_recipe(data)
         spaces = self.spec.design_spaces(
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
@@ -117,7 +141,7 @@ class Study:
                     network=network,
                     recipe=self.spec.recipe,
                     data=data.fingerprint,
-                    seed=self.spec.seed,
+                    seed=self.spec.trained_from,
                     backend=self.spec.backend,
                 )
                 for network in drawn.networks
@@ -138,7 +162,8 @@ class Study:
         """Train every network that has no result yet; every result is committed as it arrives.
 
         `executor` defaults to the study's number of local worker processes. `should_stop` is asked often;
-        once true, workers are ended and what they were training is trained again by the next run.
+        once true, workers are ended and what they were training is trained again by the next run. What `checks`
+        returns is run by itself, as the command does after this.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
@@ -168,6 +193,10 @@ class Study:
                 run.train(executor or self._workers(), setup, should_stop)
             return run.progress
 
+    def checked(self) -> dict[str, tuple[Population, ...]]:
+        """Return the populations of every check that has begun, by its name. Raises: StoreError."""
+        return {name: check.populations() for name, check in self.checks().items() if check.store_path.exists()}
+
     def populations(self) -> tuple[Population, ...]:
         """Return the population of every space with the results so far. Raises: StoreError."""
         with Store.open(self.store_path) as store:
@@ -179,6 +208,26 @@ class Study:
         if len(errors) < 2:
             return ()
         return compare_all(errors, **values.to_dict(self.spec.comparison))
+
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
+        populations, checked = self.populations(), self.checked()
+        network = next((spec for population in populations for spec in population.networks), None)
+        classes, channels = (network.num_classes, network.in_channels) if network is not None else (2, 1)
+        spaces = self.spec.design_spaces(num_classes=classes, in_channels=channels)
+        choice = self.spec.comparison
+        return assumptions(
+            populations,
+            spaces,
+            criteria=Criteria(margin=choice.margin, median_margin=choice.median_margin, level=choice.level),
+            dear=checked.get("epochs", ()),
+            repeats=self.repeats(),
+            rescaled=checked.get("budget", ()),
+        )
+
+    def repeats(self) -> tuple[tuple[Population, ...], ...]:
+        """Return the populations that were trained from other seeds, one entry per seed that has begun."""
+        return tuple(found for name, found in self.checked().items() if name.startswith("seed_"))
 
     def results(self) -> list[dict[str, Any]]:
         """Return one row per network: space, position, digest, spec, complexity, status, error, seconds."""
@@ -221,10 +270,6 @@ class Study:
         )
         return write_report(page, self.folder)
 
-    @property
-    def _pack_folder(self) -> Path:
-        return self.folder / "data"
-
     def _workers(self) -> Executor:
         workers = self.spec.workers
         return ProcessExecutor(default_workers() if isinstance(workers, str) else workers)
@@ -242,7 +287,7 @@ class Study:
 
     def _facts(self, data: Dataset) -> dict[str, Any]:
         """Return what the page says of the study, so that the store alone is enough to make it again."""
-        recipe = self.spec.recipe
+        recipe, seed, training = self.spec.recipe, self.spec.seed, self.spec.trained_from
         rows = {
             "Data": f"{data.name}: {len(data.training):,} training and {len(data.validation):,} validation "
             f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test "
@@ -252,7 +297,7 @@ class Study:
             "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
             f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
             f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
-            "Seed": str(self.spec.seed),
+            "Seed": f"{seed}, training {training}" if training != seed else str(seed),
         }
         return {"rows": rows, "notes": list(data.notes)}
 

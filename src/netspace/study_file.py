@@ -3,12 +3,13 @@
 All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so make the study's identity.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from netspace import values
-from netspace.checks import whole
+from netspace.checks import number, whole
 from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
@@ -19,7 +20,10 @@ from netspace.stats import Criteria
 from netspace.training.data import DataChoice
 from netspace.training.recipe import TrainingRecipe
 
-NOT_IDENTITY = ("name", "networks", "comparison", "workers", "output")
+NOT_IDENTITY = ("name", "networks", "comparison", "checks", "workers", "output")
+FEWEST_CHECKED = 2
+MOST_SEEDS = 100
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +62,45 @@ class ComparisonChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChecksChoice:
+    """What is trained besides, to check what the comparison takes for granted; each is a study of its own.
+
+    `share` of each space's networks is trained again for `epochs`, and from `seeds` other seeds: the first ones drawn,
+    so that they are chosen at random and before any result. As many are drawn anew in another `budget`.
+    """
+
+    share: float = 0.25
+    epochs: int | None = None
+    seeds: int | None = None
+    budget: BudgetChoice | None = None
+
+    def __post_init__(self) -> None:
+        number(self, "share", InputError, above=True, maximum=1.0)
+        if self.epochs is not None:
+            whole(self, "epochs", InputError)
+        if self.seeds is not None:
+            whole(self, "seeds", InputError, maximum=MOST_SEEDS)
+        if self.epochs is None and self.seeds is None and self.budget is None:
+            raise InputError("epochs: missing, and so are seeds and budget; a check takes at least one of the three")
+        if self.budget is not None and not self.budget.budget().bands():
+            raise InputError('budget: missing a band; the nearest is one of flops, such as flops = "2M..8M"')
+
+    def networks(self, drawn: int) -> int:
+        """Return how many of so many networks of a space are checked, rounded up.
+
+        >>> ChecksChoice(share=0.1, epochs=9).networks(30), ChecksChoice(share=0.1, epochs=9).networks(31)
+        (3, 4)
+        """
+        return math.ceil(round(self.share * drawn, 9))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """Everything that a study file says.
 
     `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
-    narrow every space that has the parameter. `workers` [processes] is a number or "auto". `output` is the folder of
+    narrow every space that has the parameter. `seed` is that of the draws and, where `training_seed` is None, of
+    initial weights, order and augmentation. `workers` [processes] is a number or "auto". `output` is the folder of
     the store, the page and the figures; relative to where the command runs.
     """
 
@@ -77,8 +115,10 @@ class StudySpec:
     conv_bias: bool = False
     ranges: Ranges = field(default_factory=dict)
     seed: int = 0
+    training_seed: int | None = None
     backend: str = "torch"
     comparison: ComparisonChoice = ComparisonChoice()
+    checks: ChecksChoice | None = None
     workers: int | str = "auto"
     output: str = ""
 
@@ -86,7 +126,9 @@ class StudySpec:
         whole(self, "networks", InputError)
         if self.num_stages is not None:
             whole(self, "num_stages", InputError)
-        whole(self, "seed", InputError, minimum=0, maximum=2**63 - 1)
+        whole(self, "seed", InputError, minimum=0, maximum=LARGEST_SEED)
+        if self.training_seed is not None:
+            whole(self, "training_seed", InputError, minimum=0, maximum=LARGEST_SEED)
         if not self.name.strip():
             raise InputError("name (='') must say what the study is called")
         if not self.spaces:
@@ -97,7 +139,14 @@ class StudySpec:
                 raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
+        if self.checks is not None:
+            self._check_checks(self.checks)
         self.design_spaces(num_classes=2, in_channels=1)
+
+    @property
+    def trained_from(self) -> int:
+        """The seed of initial weights, order and augmentation."""
+        return self.seed if self.training_seed is None else self.training_seed
 
     def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
         """Return all that decides the result of each network, as plain data.
@@ -107,6 +156,50 @@ class StudySpec:
         """
         plain: dict[str, Any] = values.to_dict(self, without_defaults=without_defaults)
         return {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
+
+    def check_studies(self) -> "dict[str, StudySpec]":
+        """Return the studies that `checks` asks for, by the name of their folder; none of them is checked itself.
+
+        A sample is the first n distinct draws inside the budget, so that fewer networks of the same seed and budget
+        are the first of these, and a budget of its own gives networks of its own.
+        """
+        asked = self.checks
+        if asked is None:
+            return {}
+        fewer = replace(self, checks=None, networks=asked.networks(self.networks))
+        found = {}
+        if asked.epochs is not None:
+            recipe = replace(self.recipe, epochs=asked.epochs)
+            found["epochs"] = replace(fewer, name=f"{self.name}: {asked.epochs} epochs", recipe=recipe)
+        for i in range(1, 1 + (asked.seeds or 0)):
+            seed = (self.trained_from + i) % (LARGEST_SEED + 1)
+            found[f"seed_{i}"] = replace(fewer, name=f"{self.name}: trained from seed {seed}", training_seed=seed)
+        if asked.budget is not None:
+            bands = asked.budget.budget().describe()
+            found["budget"] = replace(fewer, name=f"{self.name}: {bands}", budget=asked.budget)
+        return found
+
+    def _check_checks(self, asked: ChecksChoice) -> None:
+        count = asked.networks(self.networks)
+        if count < FEWEST_CHECKED:
+            nearest = (
+                f"the nearest is {math.ceil(100 * FEWEST_CHECKED / self.networks) / 100:g}"
+                if self.networks >= FEWEST_CHECKED
+                else f"draw at least {FEWEST_CHECKED} networks"
+            )
+            raise InputError(
+                f"checks.share (={asked.share:g}) must leave at least {FEWEST_CHECKED} networks of each space, and of "
+                f"{self.networks} it leaves {count}; {nearest}"
+            )
+        if asked.epochs is not None and asked.epochs <= self.recipe.epochs:
+            raise InputError(
+                f"checks.epochs (={asked.epochs}) must be above recipe.epochs (={self.recipe.epochs}); the nearest is "
+                f"{self.recipe.epochs + 1}"
+            )
+        if asked.budget is not None and asked.budget.budget() == self.budget.budget():
+            raise InputError(
+                f"checks.budget (={asked.budget.budget().describe()}) must be another one than the study's own budget"
+            )
 
     def design_spaces(self, *, num_classes: int, in_channels: int, resolution: int | None = None) -> dict[str, Space]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""

@@ -20,12 +20,15 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def progress_display() -> Iterator[Callable[["StudyProgress"], None]]:
-    """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere."""
+def progress_display(what: str = "") -> Iterator[Callable[["StudyProgress"], None]]:
+    """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere.
+
+    `what` begins each line, where it is not the study itself that runs.
+    """
     screen = console()
     if screen.is_terminal:
         with Live(console=screen, refresh_per_second=4, transient=True) as live:
-            yield lambda progress: live.update(Text(progress_line(progress)))
+            yield lambda progress: live.update(Text(what + progress_line(progress)))
         return
     last = -math.inf
 
@@ -34,7 +37,7 @@ def progress_display() -> Iterator[Callable[["StudyProgress"], None]]:
         now = time.monotonic()
         if now - last >= LINE_SECONDS or not progress.remaining:
             last = now
-            print(progress_line(progress), flush=True)
+            print(what + progress_line(progress), flush=True)
 
     yield show
 
@@ -50,7 +53,7 @@ def progress_line(progress: "StudyProgress") -> str:
     )
 
 
-def print_run(progress: "StudyProgress", store: Path) -> None:
+def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
     """Say what a run did."""
     if progress.remaining:
         text = (
@@ -65,4 +68,4 @@ def print_run(progress: "StudyProgress", store: Path) -> None:
             f"({progress.images_per_second:,.0f} images/s, {progress.stored} had a result before, "
             f"{progress.failures} failed) into {store}"
         )
-    console().print(text, soft_wrap=True)
+    console().print(what + text, soft_wrap=True)

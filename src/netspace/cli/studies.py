@@ -29,23 +29,27 @@ def run(
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
 ) -> None:
-    """Draw, train, store, compare and report; run it again to continue where it stopped."""
+    """Draw, train, store, compare and report; then train the study's checks. Run it again to continue."""
     from netspace.execution.processes import ProcessExecutor
 
     study = _open(study_file, output)
     executor = None if workers is None else ProcessExecutor(workers)
-    with progress_display() as display, _stop_on_signal() as should_stop:
-        progress = study.run(
-            executor=executor,
-            data_dir=data_dir,
-            allow_download=download,
-            on_progress=display,
-            should_stop=should_stop,
-        )
-    print_run(progress, study.store_path)
-    if progress.remaining:
-        raise typer.Exit(1)
-    _show_comparison(study)
+    checks = {f"check {name}: ": check for name, check in study.checks().items()}
+    for what, one in {"": study, **checks}.items():
+        with progress_display(what) as display, _stop_on_signal() as should_stop:
+            done = one.run(
+                executor=executor,
+                data_dir=data_dir,
+                allow_download=download,
+                on_progress=display,
+                should_stop=should_stop,
+            )
+        print_run(done, one.store_path, what)
+        if done.remaining:
+            raise typer.Exit(1)
+        if one is study:
+            progress = done
+            _show_comparison(study)
     print_paths(study.report())
     if progress.best_error is None:
         raise ExecutionError("no network finished: every one diverged or failed; the page names the reasons")
@@ -56,10 +60,17 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
     """Say what a store holds: networks drawn, trained, failed, waiting."""
     study = _open(store)
     populations = study.populations()
+    checked = study.checked()
     if as_json:
-        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations]})
-    else:
-        print_status(study.spec.name, populations)
+        told = {name: [counts(p) for p in checked.get(name, ())] for name in study.checks()}
+        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told})
+        return
+    print_status(study.spec.name, populations)
+    for name in study.checks():
+        if name in checked:
+            print_status(f"check {name}", checked[name])
+        else:
+            print(f"check {name}: not begun")
 
 
 @app.command(epilog="Example: netspace compare runs/digits")

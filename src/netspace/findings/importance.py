@@ -20,6 +20,18 @@ def forest_row(population: Population) -> dict[str, Any]:
 
     What was drawn is exchanged, not what it became: any width goes with any group width before they are adjusted.
     """
+    columns = parameter_groups(population)
+    trained = list(population.trained)
+    row: dict[str, Any] = {"space": population.name, "networks": len(trained)}
+    if not columns:
+        return row | {"explained": None, "groups": [], "refused": "cannot tell: no parameter varies"}
+    found = forest_importance(columns, population.errors, population.complexity.flops[trained])
+    plain: dict[str, Any] = values.to_dict(found)
+    return row | plain
+
+
+def parameter_groups(population: Population) -> dict[str, Any]:
+    """Return the drawn parameters that vary among the trained networks, by title: (trained, parameters) of each."""
     trained = list(population.trained)
     names = dict.fromkeys(name for i in trained for name in population.drawn[i])
     groups: dict[str, list[Any]] = {}
@@ -30,13 +42,7 @@ def forest_row(population: Population) -> dict[str, Any]:
         varies = np.unique(column).size > 1
         if varies and not any(np.array_equal(column, other, equal_nan=True) for other in kept):
             kept.append(column)
-    columns = {_title(name): np.stack(kept, axis=1) for name, kept in groups.items() if kept}
-    row: dict[str, Any] = {"space": population.name, "networks": len(trained)}
-    if not columns:
-        return row | {"explained": None, "groups": [], "refused": "cannot tell: no parameter varies"}
-    found = forest_importance(columns, population.errors, population.complexity.flops[trained])
-    plain: dict[str, Any] = values.to_dict(found)
-    return row | plain
+    return {_title(name): np.stack(kept, axis=1) for name, kept in groups.items() if kept}
 
 
 def relation_rows(populations: Sequence[Population], spaces: dict[str, Space]) -> list[dict[str, Any]]:

@@ -1,8 +1,13 @@
 """What results say: distributions of errors and the claims that they allow. Arrays in, values out."""
 
+from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
 from netspace.stats.edf import EDF, complexity_weights, dkw_half_width
+from netspace.stats.effects import Interplay, common_interplay, interplay
+from netspace.stats.estimate import Estimate
 from netspace.stats.evidence import Criteria, Evidence, Side
+from netspace.stats.fidelity import Fidelity, fidelity, noise_ceiling
 from netspace.stats.importance import GroupImportance, Importance, forest_importance
+from netspace.stats.noise import SeedNoise, seed_noise, without_noise
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
 from netspace.stats.sample_size import Plan, plan_equal, plan_from_pilot, plan_shift
@@ -10,32 +15,46 @@ from netspace.stats.verdict import Band, Verdict, VerdictKind, compare, compare_
 
 __all__ = [
     "EDF",
+    "Agreement",
     "Band",
     "BestRange",
     "BestTrend",
     "Cost",
     "Criteria",
     "Direction",
+    "Estimate",
     "Evidence",
+    "Fidelity",
     "GroupImportance",
     "Importance",
+    "Interplay",
+    "PairAgreement",
     "Plan",
+    "SeedNoise",
     "Shift",
     "Side",
     "Verdict",
     "VerdictKind",
+    "agreement",
     "best_chances",
     "best_range",
     "best_trend",
+    "claim",
+    "common_interplay",
     "compare",
     "compare_all",
     "complexity_weights",
     "cost_per_step",
     "dkw_half_width",
+    "fidelity",
     "forest_importance",
+    "interplay",
+    "noise_ceiling",
     "plan_equal",
     "plan_from_pilot",
     "plan_shift",
+    "seed_noise",
     "shift",
     "two_routes",
+    "without_noise",
 ]

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from netspace.errors import InputError
+from netspace.stats.columns import checked_columns
 from netspace.stats.edf import FloatArray, checked_errors
 
 IntArray = NDArray[np.int64]
@@ -90,7 +91,7 @@ def forest_importance(
     checked = checked_errors(errors, "errors")
     n = checked.size
     measure = checked_complexity(complexity, n)
-    columns = _columns(groups, n)
+    columns = checked_columns(groups, n)
     if strata is not None and not 1 <= strata <= n // 2:
         raise InputError(f"strata (={strata}) must be at least 1, and at most {n // 2} for pairs of {n} networks")
     if forests < 2:
@@ -133,23 +134,6 @@ def checked_complexity(complexity: ArrayLike, n: int) -> FloatArray:
     if values.shape != (n,) or not np.isfinite(values).all():
         raise InputError(f"complexity (shape {values.shape}) must hold a finite number for each of the {n} errors")
     return values
-
-
-def _columns(groups: Mapping[str, ArrayLike], n: int) -> dict[str, FloatArray]:
-    """Return the columns of each group as (networks, parameters), those of absent parameters below all others."""
-    if not groups:
-        raise InputError("groups must name at least one parameter")
-    columns = {}
-    for name, given in groups.items():
-        values = np.array(given, dtype=np.float64)
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or len(values) != n or not values.shape[1]:
-            raise InputError(f"groups[{name!r}] (shape {values.shape}) must hold a row for each of the {n} errors")
-        if np.isinf(values).any():
-            raise InputError(f"groups[{name!r}] holds an infinite value; a network without the parameter has NaN")
-        lowest = np.min(values, initial=0.0, where=~np.isnan(values))
-        columns[name] = np.where(np.isnan(values), lowest - 1.0, values)
-    return columns
 
 
 def _losses(
