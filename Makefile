@@ -38,7 +38,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,tensorboard,dev]'
 	touch $@
 
 $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "training": GROUND | {"networks"},
     "backends": GROUND | {"networks", "training"},
     "execution": {"errors"},
-    "storage": GROUND | {"networks", "training"},
+    "storage": GROUND | {"__version__", "networks", "training"},
     "findings": GROUND | {"networks", "spaces", "stats", "storage", "training"},
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},

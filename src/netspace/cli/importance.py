@@ -6,7 +6,8 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from netspace.cli.options import AsJson, StorePath
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Source
+from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.results import without_infinities
 from netspace.cli.tables import console, print_json, print_table, table
 from netspace.errors import InputError
@@ -15,7 +16,13 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: netspace importance runs/vionets")
-def importance(store: StorePath, as_json: AsJson = False) -> None:
+def importance(
+    store: Source,
+    error: ErrorName = None,
+    accuracy: AccuracyName = None,
+    percent: InPercent = False,
+    as_json: AsJson = False,
+) -> None:
     """Say which parameters matter most, and what it costs to break a relation between stages, by two routes.
 
     Parameters: how much worse a random forest predicts the errors when networks of like complexity exchange them.
@@ -26,6 +33,15 @@ def importance(store: StorePath, as_json: AsJson = False) -> None:
     from netspace.findings.importance import forest_row, most_important, relation_rows
     from netspace.study import Study
 
+    column = error_column([store], error, accuracy, percent)
+    if is_table(store):
+        forests = [forest_row(population) for population in read_table(store, column)]
+        if as_json:
+            print_json(without_infinities({"parameters": forests}))
+        else:
+            _print_forests(forests)
+            console().print("relations: a table does not say which its spaces obey; a store does")
+        return
     study = Study.open(store)
     populations = [population for population in study.populations() if population.trained]
     if not populations:
@@ -53,7 +69,8 @@ def _print_forests(rows: list[dict[str, Any]]) -> None:
             limits = f"{round(100 * group['low'])} to {round(100 * group['high'])}"
             lines.add_row(group["name"], f"{round(100 * group['rise'])} %", limits, f"± {100 * group['spread']:.1f}")
         explained = f"a forest explains {100 * row['explained']:.0f} % of the spread (out-of-bag R2)"
-        strata = f"{row['networks']} networks exchange values in {row['strata']} strata of flops"
+        strata = f"{row['networks']} networks exchange values"
+        strata += f" in {row['strata']} strata of {row['measure']}" if row["measure"] else ", whatever they cost"
         print_table(lines, f"{row['space']}: {explained}; {strata}")
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from netspace import __version__
-from netspace.cli import assumptions, bench, importance, networks, ranges, samplesize, spaces, studies
+from netspace.cli import assumptions, bench, importance, networks, ranges, samplesize, spaces, stores, studies
 from netspace.errors import NetspaceError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 for part in (networks, spaces, studies, ranges, importance, assumptions, samplesize):
     app.add_typer(part.app)
 app.add_typer(bench.app, name="bench")
+app.add_typer(stores.app, name="store")
 
 # The family of wrong words on a command line, which typer exports only by its members.
 UsageError: type[Any] = typer.BadParameter.__bases__[0]

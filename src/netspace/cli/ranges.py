@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from netspace.cli.options import AsJson, StorePath
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Source
+from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import print_json, print_table, table
 from netspace.errors import InputError
 
@@ -13,8 +14,11 @@ app = typer.Typer()
 
 @app.command(epilog="Example: netspace ranges runs/fashion_mnist")
 def ranges(
-    store: StorePath,
+    store: Source,
     share: Annotated[float, typer.Option(help="Share of the networks in each draw of the bootstrap.")] = 0.25,
+    error: ErrorName = None,
+    accuracy: AccuracyName = None,
+    percent: InPercent = False,
     as_json: AsJson = False,
 ) -> None:
     """Say which values of each parameter the best networks have, by the empirical bootstrap.
@@ -27,8 +31,11 @@ def ranges(
     from netspace.findings.ranges import range_rows
     from netspace.study import Study
 
-    populations = Study.open(store).populations()
+    column = error_column([store], error, accuracy, percent)
+    populations = read_table(store, column) if is_table(store) else Study.open(store).populations()
     rows = [row for population in populations for row in range_rows(population, share)]
+    if not rows and is_table(store):
+        raise InputError(f"file {str(store)!r} holds no parameter that differs between networks")
     if not rows:
         raise InputError(f"store {str(store)!r} has no results yet; `netspace run` trains its networks")
     if as_json:

@@ -13,6 +13,7 @@ from netspace.cli.tables import console, percent, print_table, table
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Verdict
+    from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
 
 
@@ -43,7 +44,12 @@ def counts(population: "Population") -> dict[str, Any]:
     }
 
 
-def print_comparison(populations: Sequence["Population"], verdicts: Sequence["Verdict"]) -> None:
+LAST_EPOCH = "validation error at the last epoch"
+
+
+def print_comparison(
+    populations: Sequence["Population | Outcomes"], verdicts: Sequence["Verdict"], title: str = LAST_EPOCH
+) -> None:
     """Print the distributions of errors, and the verdict of every pair."""
     from netspace.stats import EDF
 
@@ -61,7 +67,7 @@ def print_comparison(populations: Sequence["Population"], verdicts: Sequence["Ve
             *(percent(value) for value in (edf.minimum, edf.quantile(0.1), edf.median)),
             percent(edf.finite_mean if edf.num_failed < edf.n else None),
         )
-    print_table(lines, "validation error at the last epoch")
+    print_table(lines, title)
     for verdict in verdicts:
         console().print(Text("• " + verdict.sentence), soft_wrap=True)
     if len(populations) > 1 and not verdicts:

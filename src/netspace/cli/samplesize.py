@@ -10,12 +10,14 @@ import typer
 from rich.text import Text
 
 from netspace import values
-from netspace.cli.options import AsJson
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent
+from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.errors import InputError
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Criteria, Plan
+    from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
     from netspace.study import Study
 
@@ -31,7 +33,7 @@ def samplesize(
         float | None, typer.Option(help="Difference of errors by which one of two spaces is better, in 0..1.")
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="A study's output folder or its study.db: the pilot, and the pace.")
+        Path | None, typer.Option(help="A study's output folder or its study.db: the pilot, and the pace. Or a table.")
     ] = None,
     spaces: Annotated[
         int | None, typer.Option(help="Spaces compared with one another.", show_default="2, or the study's")
@@ -44,6 +46,9 @@ def samplesize(
     median_margin: Annotated[
         float | None, typer.Option(help="Margin of the median errors, in 0..1.", show_default="0.005, or the study's")
     ] = None,
+    error: ErrorName = None,
+    accuracy: AccuracyName = None,
+    percent: InPercent = False,
     as_json: AsJson = False,
 ) -> None:
     """Say how many networks per space a verdict takes, and how long they train.
@@ -60,8 +65,12 @@ def samplesize(
         raise InputError(f"--spaces (={spaces}) must be a whole number of at least 2")
     from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
 
-    study = None if store is None else Study.open(store)
-    populations = () if study is None else study.populations()
+    column = error_column([] if store is None else [store], error, accuracy, percent)
+    table_given = store is not None and is_table(store)
+    study = None if store is None or table_given else Study.open(store)
+    populations: Sequence[Population | Outcomes] = () if study is None else study.populations()
+    if store is not None and table_given:
+        populations = read_table(store, column)
     given = {"level": level, "margin": margin, "median_margin": median_margin}
     terms: dict[str, float] = {} if study is None else values.to_dict(study.spec.comparison)
     terms |= {name: value for name, value in given.items() if value is not None}
@@ -72,7 +81,7 @@ def samplesize(
         told |= _assumed(shift, spread, together, power, terms)
         _add_hours(told, populations, workers)
     else:
-        told |= _piloted(store, populations, power, terms, workers or 1)
+        told |= _piloted(store, populations, power, terms, workers)
     if as_json:
         print_json(told)
     elif spread is not None:
@@ -100,7 +109,7 @@ def _assumed(shift: float | None, spread: float, spaces: int, power: float, term
     }
 
 
-def _add_hours(told: dict[str, Any], populations: Sequence["Population"], workers: int | None) -> None:
+def _add_hours(told: dict[str, Any], populations: Sequence["Population | Outcomes"], workers: int | None) -> None:
     """Add the time that all spaces together take, at the pace of a store's networks."""
     seconds = [pace for population in populations if (pace := _seconds_each(population)) is not None]
     for row in told["plans"]:
@@ -109,7 +118,11 @@ def _add_hours(told: dict[str, Any], populations: Sequence["Population"], worker
 
 
 def _piloted(
-    store: Path | None, populations: Sequence["Population"], power: float, terms: dict[str, float], workers: int
+    store: Path | None,
+    populations: Sequence["Population | Outcomes"],
+    power: float,
+    terms: dict[str, float],
+    workers: int | None,
 ) -> dict[str, Any]:
     """Plan for every pair of spaces as if the errors so far were the true distributions."""
     from netspace.stats import compare_all, plan_from_pilot
@@ -143,7 +156,9 @@ def _piloted(
     return {"criteria": _criteria_row(verdicts[0].criteria), "pairs": rows, "all": _all(rows, trained, workers)}
 
 
-def _all(rows: list[dict[str, Any]], trained: dict[str, "Population"], workers: int) -> dict[str, Any] | None:
+def _all(
+    rows: list[dict[str, Any]], trained: dict[str, "Population | Outcomes"], workers: int | None
+) -> dict[str, Any] | None:
     """Return what decides every pair that anything decides."""
     sizes = [row["networks"] for row in rows if row["networks"]]
     if not sizes:
@@ -151,18 +166,21 @@ def _all(rows: list[dict[str, Any]], trained: dict[str, "Population"], workers: 
     return {"networks": max(sizes), "hours": _hours_left(list(trained.values()), max(sizes), workers)}
 
 
-def _hours_left(populations: Sequence["Population"], networks: int | None, workers: int) -> float | None:
+def _hours_left(
+    populations: Sequence["Population | Outcomes"], networks: int | None, workers: int | None
+) -> float | None:
     """Return the time [h] until each population has so many results."""
     seconds = [_seconds_each(population) for population in populations]
-    if networks is None or None in seconds:
+    if networks is None or workers is None or None in seconds:
         return None
     missing = [max(networks - len(population.trained), 0) for population in populations]
     return float(np.dot(missing, np.array(seconds, dtype=np.float64))) / workers / 3600
 
 
-def _seconds_each(population: "Population") -> float | None:
+def _seconds_each(population: "Population | Outcomes") -> float | None:
     """Return the mean time [s] of a network in its worker; None where none was recorded."""
-    seconds = [result.seconds for result in population.results if result is not None and result.seconds > 0.0]
+    results = getattr(population, "results", ())  # a table of others has no times
+    seconds = [result.seconds for result in results if result is not None and result.seconds > 0.0]
     return float(np.mean(seconds)) if seconds else None
 
 

@@ -141,7 +141,7 @@ def _check_file(path: Path, suffix: str) -> None:
 
 def write_files(made: Space, taken: Sample, files: Mapping[str, Path]) -> None:
     """Write a sample to the file of each suffix. Raises: InputError."""
-    from netspace.report.sample_files import write_csv, write_parquet
+    from netspace.storage.table_files import write_csv, write_parquet
 
     columns = sample_table(taken)
     if ".csv" in files:

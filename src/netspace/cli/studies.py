@@ -2,20 +2,23 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netspace.cli.options import AsJson, StorePath
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, StorePath
+from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
-from netspace.cli.results import counts, print_comparison, print_paths, print_status, verdict_row
+from netspace.cli.results import LAST_EPOCH, counts, print_comparison, print_paths, print_status, verdict_row
 from netspace.cli.tables import print_json
 from netspace.errors import ExecutionError
 
 if TYPE_CHECKING:
+    from netspace.storage.outcomes import Outcomes
+    from netspace.storage.population import Population
     from netspace.study import Study
 
 app = typer.Typer()
@@ -73,14 +76,30 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
             print(f"check {name}: not begun")
 
 
-@app.command(epilog="Example: netspace compare runs/digits")
-def compare(store: StorePath, as_json: AsJson = False) -> None:
-    """Compare the spaces of a store: their distributions, and a verdict for every pair."""
-    study = _open(store)
-    if as_json:
-        print_json([verdict_row(verdict) for verdict in study.verdicts()])
+@app.command(epilog="Example: netspace compare runs/digits, or: netspace compare runs/digits published.csv --percent")
+def compare(
+    sources: Sources,
+    error: ErrorName = None,
+    accuracy: AccuracyName = None,
+    percent: InPercent = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the spaces of a store: their distributions, and a verdict for every pair.
+
+    Several sources are compared together: studies, and anyone's tables with a row per network and a column of errors.
+    """
+    column = error_column(sources, error, accuracy, percent)
+    if len(sources) == 1 and not is_table(sources[0]):
+        study = _open(sources[0])
+        populations: Sequence[Population | Outcomes] = study.populations()
+        verdicts, title = study.verdicts(), LAST_EPOCH
     else:
-        _show_comparison(study)
+        populations, verdicts = read_sources(sources, column)
+        title = "error, by each source's own measure"
+    if as_json:
+        print_json([verdict_row(verdict) for verdict in verdicts])
+    else:
+        print_comparison(populations, verdicts, title)
 
 
 @app.command(epilog="Example: netspace report runs/digits")

@@ -1,7 +1,7 @@
 """Which parameters and which relations matter most in the populations of a study, by two routes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,44 @@ from netspace.spaces.relations import Fixed, Increasing, Relation, Share, Total,
 from netspace.spaces.union import Space
 from netspace.spaces.violations import violated_relation
 from netspace.stats import cost_per_step, forest_importance, shift, two_routes
+from netspace.storage.outcomes import Outcomes
 from netspace.storage.population import Population
 
 
-def forest_row(population: Population) -> dict[str, Any]:
-    """Return the importance of the drawn parameters of a population, as plain data.
+def forest_row(population: Population | Outcomes) -> dict[str, Any]:
+    """Return the importance of the parameters of a population, as plain data.
 
     What was drawn is exchanged, not what it became: any width goes with any group width before they are adjusted.
+    `measure` is the complexity of which strata are made: the first one that is known; None where none is, so that all
+    networks exchange values.
     """
     columns = parameter_groups(population)
     trained = list(population.trained)
-    row: dict[str, Any] = {"space": population.name, "networks": len(trained)}
+    if isinstance(population, Outcomes):
+        measure = next(iter(population.complexity), None)
+        complexity = np.zeros(len(trained)) if measure is None else population.complexity[measure]
+    else:
+        measure, complexity = "flops", population.complexity.flops[trained]
+    row: dict[str, Any] = {"space": population.name, "networks": len(trained), "measure": measure}
     if not columns:
         return row | {"explained": None, "groups": [], "refused": "cannot tell: no parameter varies"}
-    found = forest_importance(columns, population.errors, population.complexity.flops[trained])
+    strata = None if measure or len(trained) < 2 else 1
+    found = forest_importance(columns, population.errors, complexity, strata=strata)
     plain: dict[str, Any] = values.to_dict(found)
     return row | plain
 
 
-def parameter_groups(population: Population) -> dict[str, Any]:
-    """Return the drawn parameters that vary among the trained networks, by title: (trained, parameters) of each."""
-    trained = list(population.trained)
-    names = dict.fromkeys(name for i in trained for name in population.drawn[i])
+def parameter_groups(population: Population | Outcomes) -> dict[str, Any]:
+    """Return the parameters that vary among the trained networks, by title: (trained, parameters) of each."""
+    if isinstance(population, Outcomes):
+        drawn: Mapping[str, Any] = population.parameters
+    else:
+        names = dict.fromkeys(name for i in population.trained for name in population.drawn[i])
+        drawn = {
+            name: np.array([population.drawn[i].get(name, math.nan) for i in population.trained]) for name in names
+        }
     groups: dict[str, list[Any]] = {}
-    for name in names:
-        column = np.array([population.drawn[i].get(name, math.nan) for i in trained])
+    for name, column in drawn.items():
         kept = groups.setdefault(name.partition("[")[0], [])
         # A constant says nothing, and a shared value says it once.
         varies = np.unique(column).size > 1

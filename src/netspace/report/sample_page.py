@@ -7,7 +7,6 @@ from netspace.errors import SpaceError, SpecError
 from netspace.findings.readings import block_widths
 from netspace.networks.fitting import RegNetFit, fit_regnet
 from netspace.networks.spec import NetworkSpec
-from netspace.report.sample_files import write_whole
 from netspace.report.sample_panels import (
     MOST_MARKS,
     Staircase,
@@ -26,6 +25,7 @@ from netspace.spaces.regions import regions
 from netspace.spaces.sample import Sample
 from netspace.spaces.ties import ties
 from netspace.spaces.union import Space
+from netspace.storage.table_files import write_whole
 
 STAIRCASES = 8
 """Networks whose widths are drawn one by one."""

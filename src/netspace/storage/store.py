@@ -239,6 +239,16 @@ class Store:
             by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
         return tuple(_population(sample, by_space[sample["space"]]) for sample in samples)
 
+    def origins(self) -> dict[str, tuple[Any, tuple[str, ...]]]:
+        """Return for every space its definition and, in the order of its networks, the trials that judge them."""
+        members = sa.select(MEMBERS.c.space, MEMBERS.c.trial).order_by(MEMBERS.c.space, MEMBERS.c.position)
+        trials: dict[str, list[str]] = {}
+        with self._read() as connection:
+            spaces = connection.execute(sa.select(SAMPLES.c.space, SAMPLES.c.definition)).all()
+            for space, trial in connection.execute(members):
+                trials.setdefault(space, []).append(trial)
+        return {space: (definition, tuple(trials.get(space, ()))) for space, definition in spaces}
+
     def _fact(self, name: str) -> str:
         with self._read() as connection:
             value = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))

@@ -1,0 +1,91 @@
+"""How a command names populations: a study's store, or anyone's table of results."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netspace import values
+from netspace.errors import InputError
+
+if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.stats import Verdict
+    from netspace.storage.outcomes import Outcomes
+    from netspace.storage.population import Population
+    from netspace.storage.published import ErrorColumn
+
+TABLES = (".csv", ".json", ".parquet")
+
+
+def is_table(source: Path) -> bool:
+    """Whether a source is a table, by its name."""
+    return source.suffix.lower() in TABLES and not source.is_dir()
+
+
+def error_column(
+    sources: Sequence[Path], error: str | None, accuracy: str | None, percent: bool
+) -> "ErrorColumn | None":
+    """Return the column of tables that three options name; None without any. Raises: InputError."""
+    if error is None and accuracy is None and not percent:
+        return None
+    if error is not None and accuracy is not None:
+        raise InputError(f"--error-column (={error!r}) and --accuracy-column (={accuracy!r}) exclude each other")
+    if not any(map(is_table, sources)):
+        raise InputError(
+            f"--error-column, --accuracy-column and --percent are about tables ({', '.join(TABLES)}), and none is given"
+        )
+    from netspace.storage.published import ErrorColumn
+
+    return ErrorColumn(name=accuracy or error or ErrorColumn().name, accuracy=accuracy is not None, percent=percent)
+
+
+def read_table(source: Path, column: "ErrorColumn | None") -> "tuple[Population, ...] | tuple[Outcomes, ...]":
+    """Return the populations of a table; what was taken for what is told on standard error. Raises: InputError."""
+    from netspace.storage.published import read_results
+
+    reading = read_results(source, column)
+    print(reading.told, file=sys.stderr)
+    return reading.populations
+
+
+def read_sources(
+    sources: Sequence[Path], column: "ErrorColumn | None"
+) -> "tuple[Sequence[Population | Outcomes], tuple[Verdict, ...]]":
+    """Return the populations of several sources, and the verdict of every pair that has results.
+
+    A population has its space's name, and its source's in front where two have the same. The margins are those of
+    the stores' studies.
+    Raises: InputError where two sources have one name, or two studies other margins.
+    """
+    from netspace.stats import compare_all
+    from netspace.study import Study
+
+    found: list[tuple[str, Population | Outcomes]] = []
+    terms: dict[Path, dict[str, Any]] = {}
+    for source in sources:
+        if is_table(source):
+            found += [(source.name, population) for population in read_table(source, column)]
+        else:
+            study = Study.open(source)
+            terms[source] = values.to_dict(study.spec.comparison)
+            found += [(study.folder.resolve().name, population) for population in study.populations()]
+    for source, its in terms.items():
+        first = next(iter(terms))
+        if its != terms[first]:
+            raise InputError(
+                f"{str(source)!r} is compared by other margins than {str(first)!r}: its [comparison] is {its}, "
+                f"not {terms[first]}; compare exports of them, which take the defaults"
+            )
+    count = Counter(population.name for _, population in found)
+    named = [
+        replace(population, name=f"{source}/{population.name}") if count[population.name] > 1 else population
+        for source, population in found
+    ]
+    for name, times in Counter(population.name for population in named).items():
+        if times > 1:
+            raise InputError(f"{times} populations are named {name!r}; rename a file, so that each has its own name")
+    errors = {population.name: population.errors for population in named if population.trained}
+    verdicts = compare_all(errors, **next(iter(terms.values()), {})) if len(errors) > 1 else ()
+    return named, verdicts
