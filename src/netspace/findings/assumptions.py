@@ -39,9 +39,9 @@ from netspace.stats import (
     noise_ceiling,
     seed_noise,
 )
-from netspace.stats.effects import FEWEST as FEWEST_FOR_EFFECTS
 from netspace.stats.fidelity import FEWEST as FEWEST_RANKED
 from netspace.stats.fidelity import FEWEST_FOR_TOP
+from netspace.stats.interplay import FEWEST as FEWEST_FOR_EFFECTS
 from netspace.storage.population import Population
 
 

@@ -2,11 +2,11 @@
 
 from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
 from netspace.stats.edf import EDF, complexity_weights, dkw_half_width
-from netspace.stats.effects import Interplay, common_interplay, interplay
 from netspace.stats.estimate import Estimate
 from netspace.stats.evidence import Criteria, Evidence, Side
 from netspace.stats.fidelity import Fidelity, fidelity, noise_ceiling
 from netspace.stats.importance import GroupImportance, Importance, forest_importance
+from netspace.stats.interplay import Interplay, common_interplay, interplay
 from netspace.stats.noise import SeedNoise, seed_noise, without_noise
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
