@@ -10,6 +10,12 @@ import numpy as np
 import pytest
 
 import netspace as ns
+from netspace.cli.results import verdict_row
+from netspace.errors import InputError
+from netspace.findings.fits import fit_row
+from netspace.findings.normalised import normalised_errors
+from netspace.findings.trends import trend_rows
+from netspace.networks.fitting import fit_regnet
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.training.trial import TrialResult
@@ -34,9 +40,11 @@ def told(*words, cwd):
     return json.loads(netspace(*words, "--json", cwd=cwd).stdout)
 
 
-def made(folder, networks, errors, more=""):
+def made(folder, networks, errors, more="", budget="20k..200k"):
     """Make a store of the tiny study (and `more` spaces) with these errors by space; None where a network waits."""
-    (folder / "study.toml").write_text(STUDY.replace("networks = 3", f"networks = {networks}") + more)
+    (folder / "study.toml").write_text(
+        STUDY.replace("networks = 3", f"networks = {networks}").replace("20k..200k", budget) + more
+    )
     study = ns.Study.open(folder / "study.toml", output=folder / "out")
     drawn = study.draw()
     facts = {"rows": {}, "notes": []}
@@ -181,6 +189,88 @@ def test_ranges_prints_every_parameter_that_varies_and_finds_the_one_that_matter
     assert "NaN" not in json.dumps(list(rows.values()))
 
 
+def test_compare_normalised_says_so_and_effects_have_limits(pilot):
+    text = netspace("compare", "out", "--normalised", "params", "--effects", cwd=pilot).stdout
+    assert "normalised by params: 2 bins that count the same" in text
+    assert "anynetx_a less anynetx_e, in points of error, with limits at 95 % confidence, normalised by params" in text
+    assert "none: a space may hold better networks" in text
+    assert "\nbest tenth" in text
+    (verdict,) = ns.Study.open(pilot / "out").verdicts(normalised="params")
+    row = verdict_row(verdict)
+    assert row["evidence"]["normalised"]["measure"] == "params"
+    assert [effect["of"] for effect in row["evidence"]["effects"]][:3] == ["mean", "median", "best tenth"]
+    assert row["sentence"] in text
+    (plain,) = ns.Study.open(pilot / "out").verdicts()
+    assert "normalised" not in plain.sentence
+    done = netspace("compare", "out", "--normalised", "parms", cwd=pilot, check=2)
+    assert done.stderr == (
+        "netspace: normalised (='parms') must be one of flops, params, activations; did you mean 'params'?\n"
+    )
+
+
+def test_the_weights_of_a_page_are_those_of_bins_that_all_spaces_share(pilot, tmp_path):
+    populations = ns.Study.open(pilot / "out").populations()
+    found = normalised_errors(populations, "params")
+    (verdict,) = ns.Study.open(pilot / "out").verdicts(normalised="params")
+    assert found.how == verdict.evidence.normalised
+    for edf, side in zip(found.edfs, (verdict.evidence.a, verdict.evidence.b), strict=True):
+        assert (edf.n, edf.median) == (side.n, side.median)
+    made(tmp_path, 3, lambda name, networks: [None] * len(networks))
+    assert normalised_errors(ns.Study.open(tmp_path / "out").populations()) is None
+
+
+def test_ranges_fits_the_rule_to_the_best(pilot):
+    text = netspace("ranges", "out", "--fit", cwd=pilot).stdout
+    assert "the RegNet rule fitted: is its error smaller for the best tenth" in text
+    assert "anynetx_a: the rule nearest to each of the best tenth" in text
+    row = fit_row(ns.Study.open(pilot / "out").populations()[0])
+    assert (row["space"], row["networks"], row["best"]["networks"]) == ("anynetx_a", 20, 3)
+    assert [fit["error"] for fit in row["best"]["fits"]] == sorted(fit["error"] for fit in row["best"]["fits"])
+    assert 0.0 <= row["best"]["smaller"] <= 1.0
+    assert -1.0 <= row["correlation"]["low"] <= row["correlation"]["value"] <= row["correlation"]["high"] <= 1.0
+
+
+def test_good_networks_that_fit_the_rule_are_found_to(tmp_path):
+    """Errors that are the fit errors themselves go with them, and the best tenth has the smaller ones."""
+    made(tmp_path, 30, lambda name, networks: [0.1 + min(fit_regnet(spec).error, 0.8) for spec in networks])
+    row = fit_row(ns.Study.open(tmp_path / "out").populations()[0])
+    assert row["correlation"]["value"] == pytest.approx(1.0)
+    assert row["best"]["smaller"] < 0.05
+    assert row["best"]["median_fit_error"] < row["best"]["others_median_fit_error"]
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """The spaces of the pilot at a larger budget, where deeper networks are the better ones."""
+    folder = tmp_path_factory.mktemp("larger")
+    return made(folder, 20, lambda name, networks: [1.0 - e for e in by_depth(name, networks)], budget="120k..2M")
+
+
+def test_ranges_of_two_budgets_ends_with_the_trends(pilot, larger):
+    text = netspace("ranges", "out", larger / "out", cwd=pilot).stdout
+    assert "anynetx_a: how the best value moves with the budget over" in text
+    assert "flat is within 10 % of the sampled values per doubling" in text
+    stores = [ns.Study.open(folder / "out").populations() for folder in (pilot, larger)]
+    trends = {(row["space"], row["parameter"]): row["trend"] for row in trend_rows(stores, share=1.0)}
+    depth = trends["anynetx_a", "Total depth"]
+    assert depth["direction"] == "rising"
+    assert 0.0 < depth["low"] <= depth["slope"] <= depth["high"]
+    assert depth["budgets"] == sorted(depth["budgets"])
+    assert trend_rows(stores[::-1], share=1.0)[0]["trend"]["slope"] == pytest.approx(depth["slope"], rel=0.2)
+    with pytest.raises(InputError, match=r"flat \(=0\) must be above 0"):
+        trend_rows(stores, flat=0.0)
+    with pytest.raises(InputError, match="stores must hold the same spaces"):
+        trend_rows([stores[0], stores[1][:1]])
+
+
+def test_trends_are_refused_where_budgets_coincide_or_more_than_the_budget_differs(pilot, violated):
+    same = netspace("ranges", "out", "out", cwd=pilot, check=2)
+    assert "budgets of stores 1 and 2 coincide" in same.stderr
+    other = netspace("ranges", "out", violated / "out", cwd=pilot, check=2)
+    assert "spaces of the stores 'out' and" in other.stderr
+    assert len(same.stderr.splitlines()) == len(other.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("share", [0, 1.5, "nan"])
 def test_ranges_refuses_a_share_that_cannot_be(pilot, share):
     done = netspace("ranges", "out", "--share", share, cwd=pilot, check=2)
@@ -192,7 +282,12 @@ def test_ranges_of_failures_and_of_nothing(tmp_path):
     (tmp_path / "failed").mkdir()
     (tmp_path / "waiting").mkdir()
     made(tmp_path / "failed", 12, lambda name, networks: [math.inf] * len(networks))
-    assert "not enough data" in netspace("ranges", "out", cwd=tmp_path / "failed").stdout
+    text = netspace("ranges", "out", "--fit", cwd=tmp_path / "failed").stdout
+    assert text.count("not enough data") > 2
+    assert "nan" not in text
+    text = netspace("compare", "out", "--effects", "--normalised", "flops", cwd=tmp_path / "failed").stdout
+    assert "every network of both failed" in text
+    assert "nan" not in text
     made(tmp_path / "waiting", 3, lambda name, networks: [None] * len(networks))
     done = netspace("ranges", "out", cwd=tmp_path / "waiting", check=2)
     assert "has no results yet" in done.stderr

@@ -17,6 +17,7 @@ from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, St
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
 from netspace.findings.assumptions import Assumption, assumptions
+from netspace.findings.normalised import complexities
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.own_blocks import check_own_blocks
@@ -202,12 +203,18 @@ class Study:
         with Store.open(self.store_path) as store:
             return store.populations()
 
-    def verdicts(self) -> tuple[Verdict, ...]:
-        """Return the verdict of every pair of spaces that has results, corrected for their number."""
-        errors = {p.name: p.errors for p in self.populations() if len(p.errors)}
-        if len(errors) < 2:
+    def verdicts(self, *, normalised: str | None = None) -> tuple[Verdict, ...]:
+        """Return the verdict of every pair of spaces that has results, corrected for their number.
+
+        `normalised` names the measure of complexity in which each pair is made alike before. Raises: InputError.
+        """
+        trained = [p for p in self.populations() if len(p.errors)]
+        terms: dict[str, Any] = values.to_dict(self.spec.comparison)
+        if normalised is not None:
+            terms |= {"measure": normalised, "complexity": complexities(trained, normalised)}
+        if len(trained) < 2:
             return ()
-        return compare_all(errors, **values.to_dict(self.spec.comparison))
+        return compare_all({p.name: p.errors for p in trained}, **terms)
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""

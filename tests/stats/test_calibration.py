@@ -4,9 +4,7 @@ Each rate is held against the stated level with the luck of the simulation (a on
 are fixed, so that a test which passes keeps passing until the method changes.
 """
 
-import math
 from collections import Counter
-from collections.abc import Callable
 from zlib import crc32
 
 import numpy as np
@@ -15,26 +13,25 @@ from scipy import stats
 
 from netspace.stats import EDF, VerdictKind, compare, compare_all, dkw_half_width
 from netspace.stats.dominance import joint_steps, margin_p_values, not_worse_p_value
+from netspace.stats.effects import best_of_how_many, effects
 from netspace.stats.medians import median_difference
 from netspace.stats.planning import networks_if_equal
-
-Law = Callable[[np.random.Generator, int], np.ndarray]
-
-
-def normal(centre: float, spread: float, decimals: int = 9) -> Law:
-    return lambda rng, n: rng.normal(centre, spread, n).clip(0.0, 1.0).round(decimals)
-
-
-def constant(value: float) -> Law:
-    return lambda rng, n: np.full(n, value)
-
-
-def mixture(share: float, first: Law, second: Law) -> Law:
-    return lambda rng, n: np.where(rng.random(n) < share, first(rng, n), second(rng, n))
-
-
-def failing(share: float, law: Law) -> Law:
-    return mixture(share, constant(math.inf), law)
+from tests.stats.laws import (
+    CROSSING,
+    CROSSING_ALIKE,
+    EDGE,
+    EDGE_ALIKE,
+    EQUAL,
+    EQUAL_ALIKE,
+    EVEN,
+    LARGE,
+    SMALL,
+    Law,
+    LawAlike,
+    failing,
+    normal,
+    sized,
+)
 
 
 def rates(a: Law, b: Law, n: int, repeats: int, case: str, n_b: int | None = None) -> Counter[str]:
@@ -43,22 +40,21 @@ def rates(a: Law, b: Law, n: int, repeats: int, case: str, n_b: int | None = Non
     return Counter(compare(a(rng, n), b(rng, n_b or n)).kind.value for _ in range(repeats))
 
 
+def rates_alike(laws: tuple[LawAlike, LawAlike], n: int, repeats: int, case: str) -> Counter[str]:
+    """Count the verdicts on repeated draws made alike in complexity."""
+    rng, found = np.random.default_rng([crc32(case.encode()), n]), Counter[str]()
+    for _ in range(repeats):
+        (a, size_a), (b, size_b) = (law(rng, n) for law in laws)
+        found[compare(a, b, complexity=(size_a, size_b)).kind.value] += 1
+    return found
+
+
 def allowed(rate: float, repeats: int) -> int:
     return int(stats.binom.ppf(0.99, repeats, rate))
 
 
-EQUAL = {
-    "spread": normal(0.30, 0.05),
-    "ties": normal(0.30, 0.05, decimals=2),
-    "heavy ties": normal(0.10, 0.01, decimals=2),
-    "two values": mixture(0.5, constant(0.1), constant(0.2)),
-    "10 % failures": failing(0.10, normal(0.30, 0.05, decimals=2)),
-    "60 % failures": failing(0.60, normal(0.30, 0.05)),
-}
-
-
 @pytest.mark.parametrize("case", EQUAL)
-@pytest.mark.parametrize(("n", "repeats"), [(32, 1000), (100, 1000), (500, 300)])
+@pytest.mark.parametrize(("n", "repeats"), [(32, 600), (100, 600), (500, 300)])
 def test_between_equals_a_false_claim_is_rare(case: str, n: int, repeats: int) -> None:
     kinds = rates(EQUAL[case], EQUAL[case], n, repeats, case)
     assert kinds["a_majorises"] + kinds["b_majorises"] + kinds["crossing"] <= allowed(0.05, repeats)
@@ -71,19 +67,8 @@ def test_between_equals_of_different_n_a_false_claim_is_rare() -> None:
     assert 1000 - kinds["undecided"] <= allowed(0.05, 1000)
 
 
-# A is better nearly everywhere, but behind by exactly the margin of 10 points, or by more, somewhere.
-CROSSING = {
-    "B has 10 % great networks": (normal(0.30, 0.01), mixture(0.10, normal(0.10, 0.01), normal(0.50, 0.01))),
-    "B has 10 % good networks": (normal(0.30, 0.05), mixture(0.10, normal(0.05, 0.01), normal(0.35, 0.05))),
-    "A fails in 10 %": (failing(0.10, normal(0.10, 0.01)), normal(0.30, 0.01)),
-    "A fails in 25 %, B in 15 %": (failing(0.25, normal(0.1, 0.01)), failing(0.15, normal(0.3, 0.01))),
-    "B has 15 % great networks": (normal(0.30, 0.01), mixture(0.15, normal(0.10, 0.01), normal(0.50, 0.01))),
-    "A is narrow, B wide": (normal(0.30, 0.03), normal(0.30, 0.06)),
-}
-
-
 @pytest.mark.parametrize("case", CROSSING)
-@pytest.mark.parametrize(("n", "repeats"), [(32, 1000), (100, 1000), (500, 200)])
+@pytest.mark.parametrize(("n", "repeats"), [(32, 600), (100, 600), (500, 200)])
 def test_where_curves_cross_by_the_margin_majorisation_is_rarely_claimed(case: str, n: int, repeats: int) -> None:
     kinds = rates(*CROSSING[case], n, repeats, case)
     assert kinds["a_majorises"] + kinds["b_majorises"] <= allowed(0.05, repeats)
@@ -94,22 +79,8 @@ def test_where_curves_cross_clearly_it_is_found() -> None:
     assert rates(*CROSSING["A is narrow, B wide"], 500, 200, "found")["crossing"] >= 190
 
 
-# The true curves, or the true medians, are exactly the margin apart: equivalence would be false.
-EDGE = {
-    "EDFs at the bottom": (normal(0.30, 0.005), mixture(0.1, normal(0.10, 0.01), normal(0.30, 0.005))),
-    "EDFs in the middle": (
-        mixture(0.25, normal(0.10, 0.01), mixture(2 / 3, constant(0.3), normal(0.50, 0.01))),
-        mixture(0.35, normal(0.10, 0.01), mixture(8 / 13, constant(0.3), normal(0.50, 0.01))),
-    ),
-    "failures": (failing(0.15, normal(0.30, 0.005)), failing(0.05, normal(0.30, 0.005))),
-    "medians, wide": (normal(0.30, 0.05), normal(0.305, 0.05)),
-    "medians, narrow": (normal(0.30, 0.03), normal(0.305, 0.03)),
-    "medians, ties": (normal(0.30, 0.05, decimals=3), normal(0.305, 0.05, decimals=3)),
-}
-
-
 @pytest.mark.parametrize("case", EDGE)
-@pytest.mark.parametrize(("n", "repeats"), [(500, 300), (1500, 300)])
+@pytest.mark.parametrize(("n", "repeats"), [(500, 300), (1500, 150)])
 def test_at_the_edge_of_a_margin_equivalence_is_rarely_claimed(case: str, n: int, repeats: int) -> None:
     assert rates(*EDGE[case], n, repeats, case)["equivalent"] <= allowed(0.05, repeats)
 
@@ -179,3 +150,65 @@ def test_each_limit_of_the_median_difference_holds(law: Law) -> None:
     assert sum(lower > 0.0 for lower, _ in limits) <= allowed(0.05, repeats)
     assert sum(upper < 0.0 for _, upper in limits) <= allowed(0.05, repeats)
     assert sum(lower > 0.0 or upper < 0.0 for lower, upper in limits) >= 0.02 * repeats
+
+
+@pytest.mark.parametrize("case", EQUAL_ALIKE)
+@pytest.mark.parametrize(("n", "repeats"), [(32, 100), (100, 250), (500, 120)])
+def test_between_equals_at_like_complexity_a_false_claim_is_rare(case: str, n: int, repeats: int) -> None:
+    kinds = rates_alike(EQUAL_ALIKE[case], n, repeats, case)
+    assert repeats - kinds["undecided"] - kinds["equivalent"] <= allowed(0.05, repeats)
+
+
+@pytest.mark.parametrize("case", CROSSING_ALIKE)
+@pytest.mark.parametrize(("n", "repeats"), [(100, 150), (500, 100)])
+def test_where_curves_cross_at_like_complexity_majorisation_is_rarely_claimed(case: str, n: int, repeats: int) -> None:
+    kinds = rates_alike(CROSSING_ALIKE[case], n, repeats, case)
+    assert kinds["a_majorises"] + kinds["b_majorises"] <= allowed(0.05, repeats)
+
+
+@pytest.mark.parametrize("case", EDGE_ALIKE)
+def test_at_the_edge_of_a_margin_at_like_complexity_equivalence_is_rarely_claimed(case: str) -> None:
+    assert rates_alike(EDGE_ALIKE[case], 1500, 60, case)["equivalent"] <= allowed(0.05, 60)
+
+
+def test_a_space_that_wins_by_its_size_alone_wins_only_without_normalisation() -> None:
+    laws, rng, plain = EQUAL_ALIKE["A has larger networks"], np.random.default_rng(7), Counter[str]()
+    for _ in range(20):
+        plain[compare(laws[0](rng, 500)[0], laws[1](rng, 500)[0]).kind.value] += 1
+    assert plain["a_majorises"] == 20
+
+
+def test_a_shift_is_found_at_like_complexity_even_where_size_hides_it() -> None:
+    """A's networks are better at each size, and mostly small: B looks better until the two are made alike."""
+    laws = (sized(SMALL, normal(0.30, 0.03), 0.15), sized(LARGE, normal(0.33, 0.03), 0.15))
+    rng = np.random.default_rng(8)
+    assert compare(laws[0](rng, 500)[0], laws[1](rng, 500)[0]).kind == "b_majorises"
+    assert rates_alike(laws, 500, 40, "hidden")["a_majorises"] >= 32
+    even = (sized(EVEN, normal(0.30, 0.05)), sized(EVEN, normal(0.31, 0.05)))
+    assert rates_alike(even, 500, 60, "even")["a_majorises"] >= 42
+
+
+@pytest.mark.parametrize("other", ["shifted", "normal"])
+@pytest.mark.parametrize(("n", "repeats"), [(32, 400), (100, 400), (500, 150)])
+def test_the_limits_of_every_effect_hold_the_true_difference(other: str, n: int, repeats: int) -> None:
+    """Both laws are quantile functions, so that the true values are known; A's is skewed."""
+
+    def law_a(at: np.ndarray) -> np.ndarray:
+        return np.asarray(0.05 + 0.04 * np.exp(0.6 * stats.norm.ppf(at))).clip(0.0, 0.9)
+
+    def law_b(at: np.ndarray) -> np.ndarray:
+        return law_a(at) + 0.02 if other == "shifted" else np.asarray(stats.norm.ppf(at, 0.30, 0.05)).clip(0.0, 1.0)
+
+    few = best_of_how_many(n, 0.95)
+    shares = {"median": 0.5, "best tenth": 0.1, f"best of {few}": 1.0 - 0.5 ** (1.0 / few)}
+    true = {of: float(law_a(np.array(share)) - law_b(np.array(share))) for of, share in shares.items()}
+    grid = (np.arange(100_000) + 0.5) / 100_000
+    true["mean"] = float(law_a(grid).mean() - law_b(grid).mean())
+    rng, missed = np.random.default_rng([n, len(other)]), Counter[str]()
+    for _ in range(repeats):
+        for effect in effects(EDF(errors=law_a(rng.random(n))), EDF(errors=law_b(rng.random(n))), 0.95)[:-1]:
+            missed[effect.of] += not effect.low <= true[effect.of] <= effect.high
+    assert set(missed) == set(true)
+    assert max(missed.values()) <= allowed(0.05, repeats)
+    # Limits so wide that they always hold would say nothing.
+    assert missed["mean"] >= 0.01 * repeats

@@ -51,14 +51,17 @@ def read_table(source: Path, column: "ErrorColumn | None") -> "tuple[Population,
 
 
 def read_sources(
-    sources: Sequence[Path], column: "ErrorColumn | None"
+    sources: Sequence[Path], column: "ErrorColumn | None", normalised: str | None = None
 ) -> "tuple[Sequence[Population | Outcomes], tuple[Verdict, ...]]":
     """Return the populations of several sources, and the verdict of every pair that has results.
+
+    `normalised` names the measure of complexity in which each pair is made alike before.
 
     A population has its space's name, and its source's in front where two have the same. The margins are those of
     the stores' studies.
     Raises: InputError where two sources have one name, or two studies other margins.
     """
+    from netspace.findings.normalised import complexities
     from netspace.stats import compare_all
     from netspace.study import Study
 
@@ -86,6 +89,10 @@ def read_sources(
     for name, times in Counter(population.name for population in named).items():
         if times > 1:
             raise InputError(f"{times} populations are named {name!r}; rename a file, so that each has its own name")
-    errors = {population.name: population.errors for population in named if population.trained}
-    verdicts = compare_all(errors, **next(iter(terms.values()), {})) if len(errors) > 1 else ()
+    trained = [population for population in named if population.trained]
+    judged_by = dict(next(iter(terms.values()), {}))
+    if normalised is not None:
+        judged_by |= {"measure": normalised, "complexity": complexities(trained, normalised)}
+    errors = {population.name: population.errors for population in trained}
+    verdicts = compare_all(errors, **judged_by) if len(errors) > 1 else ()
     return named, verdicts

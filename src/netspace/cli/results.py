@@ -74,6 +74,29 @@ def print_comparison(
         console().print("no verdict: fewer than two spaces have results")
 
 
+def print_effects(verdicts: Sequence["Verdict"]) -> None:
+    """Print by how much each pair differs, in points of error, with limits at its confidence."""
+    for verdict in verdicts:
+        (first, second), found = verdict.names, verdict.evidence.effects
+        lines = table("error", right=(first, second, "difference", "limits"), left=("",))
+        for effect in found:
+            limits = f"{_points(effect.low)} to {_points(effect.high)}"
+            if math.isinf(effect.low) and math.isinf(effect.high):
+                limits = "-"
+            cells = (percent(effect.a), percent(effect.b), _points(effect.difference), limits, effect.note)
+            lines.add_row(effect.of, *cells)
+        confidence = f"{100 * found[0].confidence:.4g} %" if found else "no"
+        title = f"{first} less {second}, in points of error, with limits at {confidence} confidence"
+        how = verdict.evidence.normalised
+        print_table(lines, title + (f", normalised by {how.measure}" if how is not None and how.bins else ""))
+
+
+def _points(difference: float | None) -> str:
+    if difference is None:
+        return "-"
+    return f"{100 * difference:+.2f}" if math.isfinite(difference) else "no limit"
+
+
 def verdict_row(verdict: "Verdict") -> dict[str, Any]:
     """Return a verdict as plain data; infinite numbers as None."""
     row = {

@@ -121,7 +121,7 @@ def _piloted(
     store: Path | None,
     populations: Sequence["Population | Outcomes"],
     power: float,
-    terms: dict[str, float],
+    terms: dict[str, Any],
     workers: int | None,
 ) -> dict[str, Any]:
     """Plan for every pair of spaces as if the errors so far were the true distributions."""

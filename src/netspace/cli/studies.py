@@ -12,7 +12,15 @@ import typer
 from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, StorePath
 from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
-from netspace.cli.results import LAST_EPOCH, counts, print_comparison, print_paths, print_status, verdict_row
+from netspace.cli.results import (
+    LAST_EPOCH,
+    counts,
+    print_comparison,
+    print_effects,
+    print_paths,
+    print_status,
+    verdict_row,
+)
 from netspace.cli.tables import print_json
 from netspace.errors import ExecutionError
 
@@ -82,6 +90,10 @@ def compare(
     error: ErrorName = None,
     accuracy: AccuracyName = None,
     percent: InPercent = False,
+    normalised: Annotated[
+        str | None, typer.Option(help="Make spaces alike in this before: flops, params or activations.")
+    ] = None,
+    effects: Annotated[bool, typer.Option("--effects", help="Show all differences, with their limits.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the spaces of a store: their distributions, and a verdict for every pair.
@@ -92,14 +104,16 @@ def compare(
     if len(sources) == 1 and not is_table(sources[0]):
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
-        verdicts, title = study.verdicts(), LAST_EPOCH
+        verdicts, title = study.verdicts(normalised=normalised), LAST_EPOCH
     else:
-        populations, verdicts = read_sources(sources, column)
+        populations, verdicts = read_sources(sources, column, normalised)
         title = "error, by each source's own measure"
     if as_json:
         print_json([verdict_row(verdict) for verdict in verdicts])
-    else:
-        print_comparison(populations, verdicts, title)
+        return
+    print_comparison(populations, verdicts, title)
+    if effects:
+        print_effects(verdicts)
 
 
 @app.command(epilog="Example: netspace report runs/digits")

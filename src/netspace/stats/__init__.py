@@ -1,13 +1,16 @@
 """What results say: distributions of errors and the claims that they allow. Arrays in, values out."""
 
 from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
+from netspace.stats.correlation import RankCorrelation, rank_correlation
 from netspace.stats.edf import EDF, complexity_weights, dkw_half_width
+from netspace.stats.effects import Effect
 from netspace.stats.estimate import Estimate
 from netspace.stats.evidence import Criteria, Evidence, Side
 from netspace.stats.fidelity import Fidelity, fidelity, noise_ceiling
 from netspace.stats.importance import GroupImportance, Importance, forest_importance
 from netspace.stats.interplay import Interplay, common_interplay, interplay
 from netspace.stats.noise import SeedNoise, seed_noise, without_noise
+from netspace.stats.normalisation import Alike, Normalisation, make_alike, normalised_edf
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
 from netspace.stats.sample_size import Plan, plan_equal, plan_from_pilot, plan_shift
@@ -16,20 +19,24 @@ from netspace.stats.verdict import Band, Verdict, VerdictKind, compare, compare_
 __all__ = [
     "EDF",
     "Agreement",
+    "Alike",
     "Band",
     "BestRange",
     "BestTrend",
     "Cost",
     "Criteria",
     "Direction",
+    "Effect",
     "Estimate",
     "Evidence",
     "Fidelity",
     "GroupImportance",
     "Importance",
     "Interplay",
+    "Normalisation",
     "PairAgreement",
     "Plan",
+    "RankCorrelation",
     "SeedNoise",
     "Shift",
     "Side",
@@ -49,10 +56,13 @@ __all__ = [
     "fidelity",
     "forest_importance",
     "interplay",
+    "make_alike",
     "noise_ceiling",
+    "normalised_edf",
     "plan_equal",
     "plan_from_pilot",
     "plan_shift",
+    "rank_correlation",
     "seed_noise",
     "shift",
     "two_routes",

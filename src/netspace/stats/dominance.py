@@ -13,21 +13,22 @@ from scipy import special
 
 from netspace.stats.edf import FloatArray
 
-CountArray = NDArray[np.int64]
+CountArray = NDArray[np.int64] | FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JointSteps:
     """Two EDFs at every finite error where either of them steps; between two such errors both are constant.
 
-    `errors` (points,), sorted; `counts_a`, `counts_b` (points,) say how many networks have an error <= each.
+    `errors` (points,), sorted; `counts_a`, `counts_b` (points,) say how many networks have an error <= each. Those of
+    weighted networks, and their `n`, are effective numbers.
     """
 
     errors: FloatArray
     counts_a: CountArray
     counts_b: CountArray
-    n_a: int
-    n_b: int
+    n_a: float
+    n_b: float
 
     @property
     def swapped(self) -> "JointSteps":
@@ -111,10 +112,10 @@ def not_worse_p_value(steps: JointSteps, margin: float) -> float:
     counts_a, counts_b = np.append(steps.counts_a, 0), np.append(steps.counts_b, 0)
     p_values = margin_p_values(counts_b, steps.n_b, counts_a, steps.n_a, margin)
     # Beside a space that mostly fails, a handful of networks could win; the least number stays a plain rule.
-    return max(float(p_values.max()), (1.0 - margin) ** steps.n_a)
+    return float(max(p_values.max(), (1.0 - margin) ** steps.n_a))
 
 
-def margin_p_values(counts_1: CountArray, n_1: int, counts_2: CountArray, n_2: int, margin: float) -> FloatArray:
+def margin_p_values(counts_1: CountArray, n_1: float, counts_2: CountArray, n_2: float, margin: float) -> FloatArray:
     """Test the null p_1 - p_2 >= margin between two shares, at each of the counts (points,), by their score.
 
     The variance is the one at the nearest shares that the null allows, so that it does not vanish at 0 of n

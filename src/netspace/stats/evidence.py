@@ -1,7 +1,7 @@
 """All that two populations say about one another, in numbers: measured once, judged elsewhere."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from netspace.stats.dominance import (
     somewhere_better_p_value,
 )
 from netspace.stats.edf import EDF
-from netspace.stats.medians import median_difference
+from netspace.stats.effects import Effect, effects
+from netspace.stats.normalisation import Normalisation
 from netspace.stats.planning import (
     MOST,
     fewest_networks,
@@ -22,6 +23,8 @@ from netspace.stats.planning import (
     networks_if_equal,
     networks_to_majorise,
 )
+from netspace.stats.quantiles import quantile_difference
+from netspace.stats.weighted import weighted_rank_test, weighted_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +61,8 @@ class Criteria:
 class Side:
     """One space's part: its errors in short (`inf` for a failure), and what speaks for it against the other.
 
-    `lead` is the largest amount [share of networks] by which its EDF exceeds the other's, at the error
-    `lead_at`; 0 and None where it never does.
+    `lead` is the largest amount [share of networks] by which its EDF exceeds the other's, at the error `lead_at`; 0 and
+    None where it never does. `effective_n` is below n where networks have weights.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Side:
     p_better: float
     p_somewhere_better: float
     p_not_worse: float
+    effective_n: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,8 @@ class Evidence:
     `median_interval` holds the true difference of medians: each limit errs with probability alpha at most.
     `score` is the rank test's, positive where A's errors are lower. `networks_to_decide`: per space, if the
     present EDFs are the true ones; None where no such figure is to be had. `networks_if_equal`: per space, to
-    show that equal spaces are equivalent in their EDFs.
+    show that equal spaces are equivalent in their EDFs. `effects` are the differences with two-sided limits at this
+    comparison's confidence. `normalised` says how complexity was made alike, None where it was not.
     """
 
     a: Side
@@ -96,16 +101,27 @@ class Evidence:
     minimum_difference: float | None
     networks_to_decide: int | None
     networks_if_equal: int
+    effects: tuple[Effect, ...] = ()
+    normalised: Normalisation | None = None
 
 
-def gather(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Evidence:
-    """Measure two unweighted EDFs against one another."""
-    steps = joint_steps(a.errors, b.errors)
-    score, p_a_better, p_b_better = rank_test(a.errors, b.errors)
+def gather(
+    a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria, normalised: Normalisation | None = None
+) -> Evidence:
+    """Measure two EDFs against one another; where they were normalised, by the tests for weighted networks."""
+    if normalised is None:
+        steps = joint_steps(a.errors, b.errors)
+        score, p_a_better, p_b_better = rank_test(a.errors, b.errors)
+    else:
+        steps = weighted_steps(a, b)
+        score, p_a_better, p_b_better = weighted_rank_test(a, b)
     side_a = _side(names[0], a, steps, p_a_better, criteria.margin)
     side_b = _side(names[1], b, steps.swapped, p_b_better, criteria.margin)
-    difference, lower, upper = median_difference(a.errors, b.errors, 1.0 - criteria.alpha)
+    difference, lower, upper = quantile_difference(a, b, 0.5, 1.0 - criteria.alpha)
     if_equal = networks_if_equal(criteria.margin, criteria.alpha)
+    # Plans are made in effective numbers, and told in networks of the present weights.
+    each = max(a.n / a.effective_n, b.n / b.effective_n)
+    to_decide = _networks_to_decide(steps, score, (lower, upper), if_equal, criteria)
     return Evidence(
         a=side_a,
         b=side_b,
@@ -115,9 +131,17 @@ def gather(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Eviden
         mean_difference=_difference(side_a.finite_mean, side_b.finite_mean),
         best_decile_difference=_difference(side_a.best_decile, side_b.best_decile),
         minimum_difference=_difference(side_a.minimum, side_b.minimum),
-        networks_to_decide=_networks_to_decide(steps, score, (lower, upper), if_equal, criteria),
-        networks_if_equal=if_equal,
+        networks_to_decide=None if to_decide is None else math.ceil(each * to_decide),
+        networks_if_equal=math.ceil(each * if_equal),
+        effects=effects(a, b, 1.0 - criteria.alpha),
+        normalised=normalised,
     )
+
+
+def without_claims(evidence: Evidence) -> Evidence:
+    """Return the evidence of two spaces that cannot be compared: their own numbers, and nothing shown by them."""
+    a, b = (replace(side, p_better=1.0, p_somewhere_better=1.0, p_not_worse=1.0) for side in (evidence.a, evidence.b))
+    return replace(evidence, a=a, b=b, effects=(), networks_to_decide=None)
 
 
 def _side(name: str, edf: EDF, steps: JointSteps, p_better: float, margin: float) -> Side:
@@ -137,6 +161,7 @@ def _side(name: str, edf: EDF, steps: JointSteps, p_better: float, margin: float
         p_better=p_better,
         p_somewhere_better=somewhere_better_p_value(steps),
         p_not_worse=not_worse_p_value(steps, margin),
+        effective_n=edf.effective_n,
     )
 
 

@@ -54,6 +54,9 @@ def undecided(evidence: Evidence, criteria: Criteria) -> str:
     """Say what the samples look like, what they do not show, and about how many networks would."""
     a, b = evidence.a, evidence.b
     opening, terms = f"Undecided between {a.name} and {b.name}", _terms(evidence, criteria)
+    if evidence.normalised is not None and not evidence.normalised.bins:
+        nothing = f"no bin of {evidence.normalised.measure} holds networks of both"
+        return f"{opening}: {nothing}, so that nothing compares them at like complexity; {terms}."
     if a.num_failed == a.n and b.num_failed == b.n:
         return f"{opening}: every network of both failed, which leaves nothing to compare; {terms}."
     leader, other = (a, b) if evidence.score >= 0.0 else (b, a)
@@ -98,7 +101,7 @@ def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
     """Say which claims this many networks cannot win, or hardly can, whatever their errors are."""
     a, b, margin = evidence.a, evidence.b, _points(criteria.margin)
     fewest = fewest_networks(criteria.margin, criteria.alpha)
-    if min(a.n, b.n) < fewest:
+    if min(a.effective_n, b.effective_n) < fewest:
         return [f"not enough data, since no claim within {margin} can be won below {fewest} networks each"]
     if min(a.n, b.n) < evidence.networks_if_equal and max(a.p_not_worse, b.p_not_worse) > criteria.alpha:
         about = rough(evidence.networks_if_equal)
@@ -112,7 +115,24 @@ def _terms(evidence: Evidence, criteria: Criteria) -> str:
     return (
         f"margins {_points(criteria.margin)} of EDF and {_points(criteria.median_margin)} of median error, "
         f"{_percent(criteria.level)} confidence{together}, n = {a.n} and {b.n} "
-        f"({a.num_failed} and {b.num_failed} failed)"
+        f"({a.num_failed} and {b.num_failed} failed){_alike(evidence)}"
+    )
+
+
+def _alike(evidence: Evidence) -> str:
+    """Say by what the two were made alike, what their networks then count for, and what was left out."""
+    how, a, b = evidence.normalised, evidence.a, evidence.b
+    if how is None or not how.bins:
+        return ""
+    bins = "1 bin" if how.bins == 1 else f"{how.bins} bins that count the same"
+    left = "no network left out"
+    if any(how.left_out):
+        left = (
+            f"{how.left_out[0]} and {how.left_out[1]} networks left out, in bins where the other space has next to none"
+        )
+    return (
+        f"; normalised by {how.measure}: {bins}, in which these count for "
+        f"{math.floor(a.effective_n)} and {math.floor(b.effective_n)}, {left}"
     )
 
 

@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from netspace.errors import InputError
 from netspace.stats import sentence
-from netspace.stats.edf import EDF, checked_errors
-from netspace.stats.evidence import Criteria, Evidence, gather
+from netspace.stats.edf import EDF, FloatArray, checked_errors
+from netspace.stats.evidence import Criteria, Evidence, gather, without_claims
+from netspace.stats.normalisation import Normalisation, make_alike, normalised_edf
 
 
 class VerdictKind(StrEnum):
@@ -89,12 +90,16 @@ def compare(
     median_margin: float = 0.005,
     level: float = 0.95,
     names: tuple[str, str] = ("A", "B"),
+    complexity: tuple[ArrayLike, ArrayLike] | None = None,
+    measure: str = "complexity",
 ) -> Verdict:
     """Judge two populations by their errors: (networks_a,) and (networks_b,), in [0, 1], `inf` for a failure.
 
     A false claim is made with probability 1 - `level` at most. `margin` [share of networks] is how far A's
     EDF may lie below B's for A still to majorise B; it and `median_margin` [error] say what is equivalent.
-    Raises: InputError for errors, margins, a level or names that cannot be.
+    With the `complexity` (networks_a,) and (networks_b,) of the networks, positive numbers of the `measure` that the
+    sentence names, the claim is about the two made alike in it (`make_alike`).
+    Raises: InputError for errors, complexities, margins, a level or names that cannot be.
 
     >>> best = compare([0.01 * i for i in range(40)], [0.2 + 0.01 * i for i in range(40)])
     >>> best.kind.value, best.evidence.median_difference
@@ -102,9 +107,8 @@ def compare(
     """
     criteria = Criteria(margin=margin, median_margin=median_margin, level=level)
     _check_names(names)
-    a = EDF(errors=checked_errors(errors_a, "errors_a"))
-    b = EDF(errors=checked_errors(errors_b, "errors_b"))
-    return _judge(a, b, names, criteria)
+    errors = checked_errors(errors_a, "errors_a"), checked_errors(errors_b, "errors_b")
+    return _judge(_pair(errors, ("errors_a", "errors_b"), complexity, measure), names, criteria)
 
 
 def compare_all(
@@ -113,18 +117,29 @@ def compare_all(
     margin: float = 0.10,
     median_margin: float = 0.005,
     level: float = 0.95,
+    complexity: Mapping[str, ArrayLike] | None = None,
+    measure: str = "complexity",
 ) -> tuple[Verdict, ...]:
     """Judge every pair of populations, in the mapping's order, so that `level` holds for all claims together.
 
     The correction is Holm's: while m pairs are undecided each is held to (1 - level) / m; pairs that win a
-    claim keep it, and leave the others more room.
+    claim keep it, and leave the others more room. `complexity` names those of each population; each pair is made
+    alike by itself.
     Raises: InputError for fewer than two populations, or as `compare` does.
     Source: Holm 1979.
     """
     if len(populations) < 2:
         raise InputError(f"populations (={list(populations)}) must name at least two populations to compare")
-    edfs = {name: EDF(errors=checked_errors(errors, name)) for name, errors in populations.items()}
-    pairs = list(itertools.combinations(edfs, 2))
+    errors = {name: checked_errors(given, name) for name, given in populations.items()}
+    if complexity is not None and set(complexity) != set(errors):
+        raise InputError(f"complexity names {list(complexity)}, and must name what populations does: {list(errors)}")
+    pairs = list(itertools.combinations(errors, 2))
+    judged = {
+        (a, b): _pair(
+            (errors[a], errors[b]), (a, b), None if complexity is None else (complexity[a], complexity[b]), measure
+        )
+        for a, b in pairs
+    }
     verdicts: dict[tuple[str, str], Verdict] = {}
     open_pairs = pairs
     while open_pairs:
@@ -136,7 +151,7 @@ def compare_all(
             sharing=len(open_pairs),
         )
         for pair in open_pairs:
-            verdicts[pair] = _judge(edfs[pair[0]], edfs[pair[1]], pair, criteria)
+            verdicts[pair] = _judge(judged[pair], pair, criteria)
         still_open = [pair for pair in open_pairs if verdicts[pair].kind is VerdictKind.UNDECIDED]
         if len(still_open) == len(open_pairs):
             break
@@ -144,8 +159,29 @@ def compare_all(
     return tuple(verdicts[pair] for pair in pairs)
 
 
-def _judge(a: EDF, b: EDF, names: tuple[str, str], criteria: Criteria) -> Verdict:
-    evidence = gather(a, b, names, criteria)
+Pair = tuple[EDF, EDF, Normalisation | None]
+
+
+def _pair(
+    errors: tuple[FloatArray, FloatArray],
+    names: tuple[str, str],
+    complexity: tuple[ArrayLike, ArrayLike] | None,
+    measure: str,
+) -> Pair:
+    """Return the EDFs of two populations, and how they were made alike; plain ones where no bin holds both."""
+    plain = EDF(errors=errors[0]), EDF(errors=errors[1])
+    if complexity is None:
+        return *plain, None
+    alike = make_alike(complexity, names=names, measure=measure)
+    a, b = (normalised_edf(*given) for given in zip(errors, alike.weights, names, strict=True))
+    return (*plain, alike.how) if a is None or b is None else (a, b, alike.how)
+
+
+def _judge(pair: Pair, names: tuple[str, str], criteria: Criteria) -> Verdict:
+    a, b, normalised = pair
+    evidence = gather(a, b, names, criteria, normalised)
+    if normalised is not None and not normalised.bins:
+        evidence = without_claims(evidence)
     kind = kind_of(evidence, criteria)
     return Verdict(
         kind=kind,
