@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "running": {"errors", "backends", "execution", "networks", "storage", "training"},
+    "judging": {"errors", "findings", "stats", "storage", "study_file"},
     "study": GROUND
     | {
         "networks",
@@ -39,6 +40,7 @@ MAY_IMPORT = {
         "findings",
         "report",
         "running",
+        "judging",
         "study_file",
     },
     "cli": GROUND
@@ -50,6 +52,7 @@ MAY_IMPORT = {
         "networks",
         "report",
         "running",
+        "judging",
         "spaces",
         "stats",
         "storage",

@@ -45,6 +45,13 @@ space = "anynetx_a"
         ("x =", "not valid TOML"),
         ("[comparison]\nmargin = 1.0", "comparison.margin (=1.0) must lie between 0 and 1"),
         ("[comparison]\nlevel = 0.5", "comparison.level (=0.5)"),
+        ("[comparison]\nlooks = 1", "comparison.looks (=1) must be a whole number of at least 2"),
+        ("[comparison]\nlooks = 2.5", "comparison.looks (=2.5)"),
+        (
+            "[[spaces]]\nspace = 'regnetx'\n[comparison]\nlooks = 9",
+            "comparison.looks (=9) must be a whole number from 2 to 4, for at least 2 networks of each space (=4)",
+        ),
+        ("[comparison]\nlooks = 3", "comparison.looks (=3): one space leaves no verdict to look for"),
         ("[recipe]\nEpochs = 2", "recipe.Epochs: unknown key; did you mean 'epochs'?"),
         ("[recipe]\nint = 0", "recipe.int: unknown key"),
         (

@@ -30,7 +30,8 @@ class StudyProgress:
     """How far a run is: `total` networks, of which `stored` had a result before and `trained` got one now.
 
     `failures` counts diverged and failed networks among all results. `seconds` since the run began;
-    `images` trained in it; `best_error` in [0, 1] of all results, None before the first.
+    `images` trained in it; `best_error` in [0, 1] of all results, None before the first. `spared` networks need no
+    training, since every verdict that they would serve is decided.
     """
 
     total: int
@@ -40,11 +41,12 @@ class StudyProgress:
     images: int
     seconds: float
     best_error: float | None
+    spared: int = 0
 
     @property
     def remaining(self) -> int:
-        """Networks without a result."""
-        return self.total - self.stored - self.trained
+        """Networks that still wait for their training."""
+        return self.total - self.stored - self.trained - self.spared
 
     @property
     def images_per_second(self) -> float:
@@ -65,7 +67,7 @@ class Run:
     ) -> None:
         finished = store.finished()
         self._trials = {trial.id: trial for trial in trials}
-        self.waiting = [trial for trial in self._trials.values() if trial.id not in finished]
+        self._waiting = {trial.id: trial for trial in self._trials.values() if trial.id not in finished}
         self._store = store
         self._on_progress = on_progress
         self._crashes: Counter[str] = Counter()
@@ -81,23 +83,30 @@ class Run:
         self._images_per_epoch = images_per_epoch
         self._doomed: list[TrialResult] = []
 
-    def train(self, executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]) -> None:
-        """Train what waits; a trial whose worker died is begun again, `ATTEMPTS` times in all.
+    def waiting(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Return those of some trials that have no result yet, each once, in their order."""
+        return [self._waiting[name] for name in dict.fromkeys(trial.id for trial in trials) if name in self._waiting]
+
+    def train(
+        self, trials: Sequence[Trial], executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]
+    ) -> None:
+        """Train those of some trials that wait; a trial whose worker died is begun again, `ATTEMPTS` times in all.
 
         Raises: ExecutionError where workers die and nothing finishes: that is the machine, not the networks, so
         nothing is recorded of it but the attempts. Only a trial that killed its workers in two runs, when others had
         finished before, is recorded all the same.
         """
         self._on_progress(self.progress)
-        while self.waiting and not should_stop():
+        waiting = self.waiting(trials)
+        while waiting and not should_stop():
             again: list[Trial] = []
-            tasks = [Task(key=trial.id, payload=trial) for trial in self.waiting]
+            tasks = [Task(key=trial.id, payload=trial) for trial in waiting]
             for event in executor.run(setup, tasks, should_stop=should_stop):
                 again += self._take(event)
                 self._on_progress(self.progress)
                 if len(self._doomed) >= PATIENCE:
                     self._give_up()
-            self.waiting = again
+            waiting = again
         if self._trained or (self._stored and all(map(self._was_doomed_before, self._doomed))):
             self._flush()
         elif self._doomed and not should_stop():
@@ -160,6 +169,7 @@ class Run:
     def _record(self, result: TrialResult, versions: dict[str, str], detail: str | None = None) -> None:
         self._store.record(result, versions=versions, detail=detail)
         self._trained += 1
+        self._waiting.pop(result.trial_id, None)
         if result.error is None:
             self._failures += 1
         else:

@@ -6,8 +6,8 @@ page and its figures. Nothing is written before everything that can be wrong in 
 
 import functools
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,17 @@ from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
-from netspace.findings.assumptions import Assumption, assumptions
-from netspace.findings.normalised import complexities
+from netspace.findings.assumptions import Assumption
+from netspace.judging import judge, judge_assumptions, undecided_spaces
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
-from netspace.stats import Criteria, Verdict, compare_all
+from netspace.stats import Verdict
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, read_study
+from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
 from netspace.training.data import Dataset
 from netspace.training.packs import pack, reuse_or_load
 from netspace.training.recipe import TrainingRecipe
@@ -159,14 +159,23 @@ class Study:
         allow_download: bool = False,
         on_progress: Callable[[StudyProgress], None] | None = None,
         should_stop: Callable[[], bool] = never,
+        until_decided: bool = False,
     ) -> StudyProgress:
         """Train every network that has no result yet; every result is committed as it arrives.
+
+        `until_decided` trains from one planned look to the next, and no more networks of a space whose verdicts are
+        all decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
 
         `executor` defaults to the study's number of local worker processes. `should_stop` is asked often;
         once true, workers are ended and what they were training is trained again by the next run. What `checks`
         returns is run by itself, as the command does after this.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
+        if until_decided and not self.spec.looks:
+            raise StudyFileError(
+                "comparison.looks: missing; a study that stops when it is decided plans its looks before the first: "
+                "write `looks = 5` under [comparison]"
+            )
         drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
         if self._pack_folder.exists() and not self._pack_folder.is_dir():
             raise StoreError(
@@ -181,18 +190,22 @@ class Study:
                 store.add_population(_population(name, taken), definition=definition, trials=ids)
             store.describe(text=self.text, facts=facts)
             pack(drawn.data, self._pack_folder)
-            # Network i of every space in turn, so that a run that is stopped has compared like with like.
-            turns = [trial for turn in zip(*drawn.trials.values(), strict=True) for trial in turn]
+            turns = _in_turn(drawn.trials.values())
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             run = Run(store, turns, images, on_progress or (lambda progress: None))
-            if run.waiting:
-                blocks = dict.fromkeys(trial.network.own_block for trial in turns)
-                setup = functools.partial(
-                    train_here, str(self._pack_folder), self.spec.backend, tuple(filter(None, blocks))
-                )
-                run.train(executor or self._workers(), setup, should_stop)
-            return run.progress
+            blocks = dict.fromkeys(trial.network.own_block for trial in turns)
+            setup = functools.partial(
+                train_here, str(self._pack_folder), self.spec.backend, tuple(filter(None, blocks))
+            )
+            for networks in self.spec.looks if until_decided else (self.spec.networks,):
+                wanted = undecided_spaces(self.spec, store.populations()) if until_decided else drawn.trials.keys()
+                turns = _in_turn(drawn.trials[name][:networks] for name in wanted)
+                if run.waiting(turns):
+                    run.train(turns, executor or self._workers(), setup, should_stop)
+                if run.waiting(turns):
+                    return run.progress
+            return replace(run.progress, spared=run.progress.remaining)
 
     def checked(self) -> dict[str, tuple[Population, ...]]:
         """Return the populations of every check that has begun, by its name. Raises: StoreError."""
@@ -204,29 +217,25 @@ class Study:
             return store.populations()
 
     def verdicts(self, *, normalised: str | None = None) -> tuple[Verdict, ...]:
-        """Return the verdict of every pair of spaces that has results, corrected for their number.
+        """Return the verdict of every pair of spaces that has results; see `judging.judge`.
 
-        `normalised` names the measure of complexity in which each pair is made alike before. Raises: InputError.
+        Raises: InputError as there; StoreError, also where the store was judged by another plan of looks.
         """
-        trained = [p for p in self.populations() if len(p.errors)]
-        terms: dict[str, Any] = values.to_dict(self.spec.comparison)
-        if normalised is not None:
-            terms |= {"measure": normalised, "complexity": complexities(trained, normalised)}
-        if len(trained) < 2:
-            return ()
-        return compare_all({p.name: p.errors for p in trained}, **terms)
+        with Store.open(self.store_path) as store:
+            difference = values.first_difference(plan_of_looks(store.study), plan_of_looks(self.spec.identity()))
+            if difference is not None:
+                raise StoreError(
+                    "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
+                    "study file".format(str(self.store_path), *difference)
+                )
+            return judge(self.spec, store.populations(), normalised=normalised)
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
-        populations, checked = self.populations(), self.checked()
-        network = next((spec for population in populations for spec in population.networks), None)
-        classes, channels = (network.num_classes, network.in_channels) if network is not None else (2, 1)
-        spaces = self.spec.design_spaces(num_classes=classes, in_channels=channels)
-        choice = self.spec.comparison
-        return assumptions(
-            populations,
-            spaces,
-            criteria=Criteria(margin=choice.margin, median_margin=choice.median_margin, level=choice.level),
+        checked = self.checked()
+        return judge_assumptions(
+            self.spec,
+            self.populations(),
             dear=checked.get("epochs", ()),
             repeats=self.repeats(),
             rescaled=checked.get("budget", ()),
@@ -306,7 +315,14 @@ class Study:
             f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
             "Seed": f"{seed}, training {training}" if training != seed else str(seed),
         }
+        if self.spec.looks:
+            rows["Looks"] = f"verdicts are judged at {', '.join(map(str, self.spec.looks))} networks of each space"
         return {"rows": rows, "notes": list(data.notes)}
+
+
+def _in_turn(trials: Iterable[Sequence[Trial]]) -> list[Trial]:
+    """Return network i of every space in turn, so that a run that is stopped has compared like with like."""
+    return [trial for turn in zip(*trials, strict=True) for trial in turn]
 
 
 def _extras(recipe: TrainingRecipe) -> str:
@@ -323,7 +339,8 @@ def _extras(recipe: TrainingRecipe) -> str:
 def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     """Return a study's identity with the defaults that it left out, so that a difference names both values."""
     plain = {key: value for key, value in identity.items() if key != FINGERPRINT and key not in NOT_IDENTITY}
-    spec = values.from_dict(StudySpec, {"name": "any", "networks": 1} | plain, where="the stored study")
+    plain |= {"name": "any", "networks": 1} | plan_of_looks(identity)
+    spec = values.from_dict(StudySpec, plain, where="the stored study")
     return {**spec.identity(without_defaults=False), FINGERPRINT: identity.get(FINGERPRINT)}
 
 

@@ -1,6 +1,7 @@
 """A study as its TOML file says it, checked at the border into values; unknown keys are refused by path.
 
-All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so make the study's identity.
+All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so make the study's identity. Where looks
+are planned, the plan is part of it: what was judged early must not be judged again by other rules.
 """
 
 import math
@@ -16,7 +17,7 @@ from netspace.networks.spec import Stem
 from netspace.spaces.budget import Budget, parse_band
 from netspace.spaces.declaration import Ranges, SpaceDeclaration
 from netspace.spaces.union import Space
-from netspace.stats import Criteria
+from netspace.stats import Criteria, planned_looks
 from netspace.training.data import DataChoice
 from netspace.training.recipe import TrainingRecipe
 
@@ -51,14 +52,26 @@ class BudgetChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonChoice:
-    """Margins of the verdicts (share of networks, error in [0, 1]) and the confidence of all together."""
+    """Margins of the verdicts (share of networks, error in [0, 1]) and the confidence of all together.
+
+    With `looks` the verdicts are judged that many times while the study grows, each time at a stricter level, and the
+    study may stop when they are decided; without, once.
+    """
 
     margin: float = 0.10
     median_margin: float = 0.005
     level: float = 0.95
+    looks: int | None = None
 
     def __post_init__(self) -> None:
-        Criteria(margin=self.margin, median_margin=self.median_margin, level=self.level)
+        Criteria(**self.terms)
+        if self.looks is not None:
+            whole(self, "looks", InputError, minimum=2)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What one verdict is judged by."""
+        return {"margin": self.margin, "median_margin": self.median_margin, "level": self.level}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +152,15 @@ class StudySpec:
                 raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
+        if self.comparison.looks is not None:
+            try:
+                planned_looks(self.networks, self.comparison.looks)
+            except InputError as problem:
+                raise InputError(f"comparison.{problem}") from None
+            if len(self.spaces) < 2:
+                raise InputError(
+                    f"comparison.looks (={self.comparison.looks}): one space leaves no verdict to look for"
+                )
         if self.checks is not None:
             self._check_checks(self.checks)
         self.design_spaces(num_classes=2, in_channels=1)
@@ -148,14 +170,19 @@ class StudySpec:
         """The seed of initial weights, order and augmentation."""
         return self.seed if self.training_seed is None else self.training_seed
 
-    def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
-        """Return all that decides the result of each network, as plain data.
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many networks of each space the verdicts are judged; empty where they are judged once."""
+        return () if self.comparison.looks is None else planned_looks(self.networks, self.comparison.looks)
 
-        Defaults are left out, so that a field which a later release adds changes no study of today. `networks` is
-        not part of it, because a larger sample only appends.
+    def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
+        """Return all that decides the result of each network, and the plan of the looks, as plain data.
+
+        Defaults are left out, so that a field which a later release adds changes no study of today. Without looks
+        `networks` is not part of it, because a larger sample only appends.
         """
         plain: dict[str, Any] = values.to_dict(self, without_defaults=without_defaults)
-        return {key: value for key, value in plain.items() if key not in NOT_IDENTITY}
+        return {key: value for key, value in plain.items() if key not in NOT_IDENTITY} | plan_of_looks(plain)
 
     def check_studies(self) -> "dict[str, StudySpec]":
         """Return the studies that `checks` asks for, by the name of their folder; none of them is checked itself.
@@ -166,7 +193,12 @@ class StudySpec:
         asked = self.checks
         if asked is None:
             return {}
-        fewer = replace(self, checks=None, networks=asked.networks(self.networks))
+        fewer = replace(
+            self,
+            checks=None,
+            networks=asked.networks(self.networks),
+            comparison=replace(self.comparison, looks=None),
+        )
         found = {}
         if asked.epochs is not None:
             recipe = replace(self.recipe, epochs=asked.epochs)
@@ -229,6 +261,13 @@ class StudySpec:
             known = {known for choice in self.spaces for known in choice.base().parameter_names}
             raise SpaceError(f"ranges.{name}: no space of this study has it{did_you_mean(name, known)}")
         return spaces
+
+
+def plan_of_looks(study: dict[str, Any]) -> dict[str, Any]:
+    """Return that part of a study's plain data which looks fix for good; empty where none are planned."""
+    if study.get("comparison", {}).get("looks") is None:
+        return {}
+    return {"networks": study["networks"], "comparison": study["comparison"]}
 
 
 def read_study(path: Path) -> tuple[StudySpec, str]:

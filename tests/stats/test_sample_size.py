@@ -60,7 +60,7 @@ def test_the_figure_of_an_undecided_sentence_is_nearly_the_simulated_one(shift):
 def test_a_stricter_question_takes_more_networks():
     wide = Criteria(margin=0.3)
     plain = plan_shift(0.03, 0.05, criteria=wide).networks
-    assert plan_shift(0.03, 0.05, criteria=Criteria(margin=0.3, comparisons=3, sharing=3)).networks > 1.1 * plain
+    assert plan_shift(0.03, 0.05, criteria=Criteria(margin=0.3, comparisons=3)).networks > 1.1 * plain
     assert plan_shift(0.03, 0.05, criteria=wide, power=0.95).networks > 1.2 * plain
 
 

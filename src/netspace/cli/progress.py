@@ -60,7 +60,7 @@ def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
             f"stopped: {progress.total - progress.remaining} of {progress.total} networks have a result in "
             f"{store}; the same command continues"
         )
-    elif progress.trained == 0:
+    elif progress.trained == 0 and progress.spared == 0:
         text = f"nothing to train: all {progress.total} networks have a result in {store}"
     else:
         text = (
@@ -68,4 +68,9 @@ def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
             f"({progress.images_per_second:,.0f} images/s, {progress.stored} had a result before, "
             f"{progress.failures} failed) into {store}"
         )
+        if progress.spared:
+            text += (
+                f"\n{progress.spared} of {progress.total} networks were not trained: the verdicts that need them "
+                "are decided"
+            )
     console().print(what + text, soft_wrap=True)

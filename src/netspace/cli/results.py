@@ -48,7 +48,10 @@ LAST_EPOCH = "validation error at the last epoch"
 
 
 def print_comparison(
-    populations: Sequence["Population | Outcomes"], verdicts: Sequence["Verdict"], title: str = LAST_EPOCH
+    populations: Sequence["Population | Outcomes"],
+    verdicts: Sequence["Verdict"],
+    title: str = LAST_EPOCH,
+    looks: Sequence[int] = (),
 ) -> None:
     """Print the distributions of errors, and the verdict of every pair."""
     from netspace.stats import EDF
@@ -70,7 +73,9 @@ def print_comparison(
     print_table(lines, title)
     for verdict in verdicts:
         console().print(Text("• " + verdict.sentence), soft_wrap=True)
-    if len(populations) > 1 and not verdicts:
+    if looks and not verdicts:
+        console().print(f"no verdict: the first look comes at {looks[0]} networks of every space")
+    elif len(populations) > 1 and not verdicts:
         console().print("no verdict: fewer than two spaces have results")
 
 
@@ -95,6 +100,14 @@ def _points(difference: float | None) -> str:
     if difference is None:
         return "-"
     return f"{100 * difference:+.2f}" if math.isfinite(difference) else "no limit"
+
+
+def print_looks(looks: Sequence[int], verdicts: Sequence["Verdict"], spaces: int) -> None:
+    """Say, of a study that plans looks, when they come and how many pairs they have decided."""
+    if looks:
+        decided, pairs = sum(verdict.kind != "undecided" for verdict in verdicts), spaces * (spaces - 1) // 2
+        at = ", ".join(map(str, looks))
+        console().print(f"looks at {at} networks of every space: {decided} of {pairs} pairs decided", soft_wrap=True)
 
 
 def verdict_row(verdict: "Verdict") -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import typer
 from rich.text import Text
 
-from netspace import values
 from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent
 from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import clock, console, print_json, print_table, table
@@ -72,7 +71,7 @@ def samplesize(
     if store is not None and table_given:
         populations = read_table(store, column)
     given = {"level": level, "margin": margin, "median_margin": median_margin}
-    terms: dict[str, float] = {} if study is None else values.to_dict(study.spec.comparison)
+    terms: dict[str, Any] = {} if study is None else study.spec.comparison.terms
     terms |= {name: value for name, value in given.items() if value is not None}
     workers = None if study is None else _workers(study)
     told: dict[str, Any] = {"power": power, "workers": workers}
@@ -90,12 +89,12 @@ def samplesize(
         _print_piloted(told)
 
 
-def _assumed(shift: float | None, spread: float, spaces: int, power: float, terms: dict[str, float]) -> dict[str, Any]:
+def _assumed(shift: float | None, spread: float, spaces: int, power: float, terms: dict[str, Any]) -> dict[str, Any]:
     """Plan for spaces of which only spread and shift are known."""
     from netspace.stats import Criteria, plan_equal, plan_shift
 
     pairs = spaces * (spaces - 1) // 2
-    criteria = Criteria(**terms, comparisons=pairs, sharing=pairs)
+    criteria = Criteria(**terms, comparisons=pairs)
     plans = {}
     if shift is not None:
         plans[f"better by {_points(shift)} of error"] = plan_shift(shift, spread, criteria=criteria, power=power)
@@ -240,7 +239,7 @@ def _print_piloted(told: dict[str, Any]) -> None:
 
 def _title(told: dict[str, Any], added: str) -> str:
     criteria = told["criteria"]
-    together = f" over all {criteria['comparisons']} comparisons (Holm)" if criteria["comparisons"] > 1 else ""
+    together = f" over all {criteria['comparisons']} comparisons (Bonferroni)" if criteria["comparisons"] > 1 else ""
     return (
         f"networks per space that win a claim with {_percent(told['power'])} probability{added}; "
         f"margins {_points(criteria['margin'])} of EDF and {_points(criteria['median_margin'])} of median error, "

@@ -17,6 +17,7 @@ from netspace.cli.results import (
     counts,
     print_comparison,
     print_effects,
+    print_looks,
     print_paths,
     print_status,
     verdict_row,
@@ -39,6 +40,10 @@ def run(
     workers: Annotated[int | None, typer.Option(help="Worker processes, instead of the file's.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
+    until_decided: Annotated[
+        bool,
+        typer.Option("--until-decided", help="Stop at the planned look (comparison.looks) that decides all pairs."),
+    ] = False,
 ) -> None:
     """Draw, train, store, compare and report; then train the study's checks. Run it again to continue."""
     from netspace.execution.processes import ProcessExecutor
@@ -54,6 +59,7 @@ def run(
                 allow_download=download,
                 on_progress=display,
                 should_stop=should_stop,
+                until_decided=until_decided and one is study,
             )
         print_run(done, one.store_path, what)
         if done.remaining:
@@ -77,6 +83,7 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
         print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told})
         return
     print_status(study.spec.name, populations)
+    print_looks(study.spec.looks, study.verdicts() if study.spec.looks else (), len(populations))
     for name in study.checks():
         if name in checked:
             print_status(f"check {name}", checked[name])
@@ -104,14 +111,14 @@ def compare(
     if len(sources) == 1 and not is_table(sources[0]):
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
-        verdicts, title = study.verdicts(normalised=normalised), LAST_EPOCH
+        verdicts, title, looks = study.verdicts(normalised=normalised), LAST_EPOCH, study.spec.looks
     else:
         populations, verdicts = read_sources(sources, column, normalised)
-        title = "error, by each source's own measure"
+        title, looks = "error, by each source's own measure", ()
     if as_json:
         print_json([verdict_row(verdict) for verdict in verdicts])
         return
-    print_comparison(populations, verdicts, title)
+    print_comparison(populations, verdicts, title, looks)
     if effects:
         print_effects(verdicts)
 
@@ -129,7 +136,7 @@ def _open(path: Path, output: Path | None = None) -> "Study":
 
 
 def _show_comparison(study: "Study") -> None:
-    print_comparison(study.populations(), study.verdicts())
+    print_comparison(study.populations(), study.verdicts(), looks=study.spec.looks)
 
 
 @contextmanager

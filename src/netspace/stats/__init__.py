@@ -1,20 +1,22 @@
 """What results say: distributions of errors and the claims that they allow. Arrays in, values out."""
 
 from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
+from netspace.stats.bands import anytime_half_width, dkw_half_width
 from netspace.stats.correlation import RankCorrelation, rank_correlation
-from netspace.stats.edf import EDF, complexity_weights, dkw_half_width
+from netspace.stats.edf import EDF, complexity_weights
 from netspace.stats.effects import Effect
 from netspace.stats.estimate import Estimate
 from netspace.stats.evidence import Criteria, Evidence, Side
 from netspace.stats.fidelity import Fidelity, fidelity, noise_ceiling
 from netspace.stats.importance import GroupImportance, Importance, forest_importance
 from netspace.stats.interplay import Interplay, common_interplay, interplay
+from netspace.stats.looks import Look, nominal_levels, planned_looks
 from netspace.stats.noise import SeedNoise, seed_noise, without_noise
 from netspace.stats.normalisation import Alike, Normalisation, make_alike, normalised_edf
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
 from netspace.stats.sample_size import Plan, plan_equal, plan_from_pilot, plan_shift
-from netspace.stats.verdict import Band, Verdict, VerdictKind, compare, compare_all
+from netspace.stats.verdict import Band, Verdict, VerdictKind, compare, compare_all, compare_at_looks
 
 __all__ = [
     "EDF",
@@ -33,6 +35,7 @@ __all__ = [
     "GroupImportance",
     "Importance",
     "Interplay",
+    "Look",
     "Normalisation",
     "PairAgreement",
     "Plan",
@@ -43,6 +46,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "agreement",
+    "anytime_half_width",
     "best_chances",
     "best_range",
     "best_trend",
@@ -50,6 +54,7 @@ __all__ = [
     "common_interplay",
     "compare",
     "compare_all",
+    "compare_at_looks",
     "complexity_weights",
     "cost_per_step",
     "dkw_half_width",
@@ -58,10 +63,12 @@ __all__ = [
     "interplay",
     "make_alike",
     "noise_ceiling",
+    "nominal_levels",
     "normalised_edf",
     "plan_equal",
     "plan_from_pilot",
     "plan_shift",
+    "planned_looks",
     "rank_correlation",
     "seed_noise",
     "shift",

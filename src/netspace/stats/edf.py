@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from netspace.errors import InputError
+from netspace.stats.bands import anytime_half_width, dkw_half_width
 
 FloatArray = NDArray[np.float64]
 
@@ -136,32 +137,18 @@ class EDF:
             raise InputError(f"up_to (={up_to}) must lie in [0, 1]")
         return float(np.average(np.maximum(up_to - self.errors, 0.0), weights=self.weights))
 
-    def band(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    def band(self, level: float = 0.95, *, anytime: bool = False) -> tuple[FloatArray, FloatArray]:
         """Return the lower and upper limits of a band around F at `steps`: two arrays (steps,), in [0, 1].
 
-        With probability `level` at least, the true distribution lies inside everywhere at once. With weights
-        the effective number of networks stands for n, which is an approximation.
-        Source: Dvoretzky, Kiefer and Wolfowitz 1956, with the constant of Massart 1990.
+        With probability `level` at least, the true distribution lies inside everywhere at once; with `anytime`
+        in all the bands of a growing sample, however often one looks. With weights the effective number of
+        networks stands for n, which is an approximation.
+        Source: Dvoretzky, Kiefer and Wolfowitz 1956, with the constant of Massart 1990; for `anytime`, Howard
+        and Ramdas 2022.
         """
-        half_width = dkw_half_width(self.effective_n, level)
+        half_width = (anytime_half_width if anytime else dkw_half_width)(self.effective_n, level)
         _, shares = self.steps
         return np.maximum(shares - half_width, 0.0), np.minimum(shares + half_width, 1.0)
-
-
-def dkw_half_width(n: float, level: float = 0.95) -> float:
-    """Return how far F may be from the truth with probability `level`: sqrt(ln(2 / (1 - level)) / 2n).
-
-    Raises: InputError unless n >= 1 and 0 < level < 1.
-
-    >>> [round(dkw_half_width(n), 3) for n in (32, 100, 500)]
-    [0.24, 0.136, 0.061]
-    """
-    # Weights leave an effective n of 1 a rounding short of it.
-    if not n >= 1.0 - _ROUNDING:
-        raise InputError(f"n (={n}) must be at least 1")
-    if not 0.0 < level < 1.0:
-        raise InputError(f"level (={level}) must lie between 0 and 1, such as 0.95")
-    return math.sqrt(math.log(2.0 / (1.0 - level)) / (2.0 * n))
 
 
 def complexity_weights(complexity: ArrayLike, bins: int | ArrayLike = 10) -> FloatArray:

@@ -15,6 +15,7 @@ from netspace.stats.dominance import (
 )
 from netspace.stats.edf import EDF
 from netspace.stats.effects import Effect, effects
+from netspace.stats.looks import Look
 from netspace.stats.normalisation import Normalisation
 from netspace.stats.planning import (
     MOST,
@@ -32,7 +33,8 @@ class Criteria:
     """What counts as a difference, and how sure a claim must be.
 
     `margin` [share of networks] bounds the EDFs, `median_margin` [error] the medians. `comparisons` were made
-    together at `level`; this one was held to the share `1 / sharing` of the risk that `level` leaves.
+    together at `level`, and share evenly the risk that it leaves (Bonferroni). `look` says which of several planned
+    looks at a growing sample this is; None where there is but one.
     Raises: InputError for a value out of its range.
     """
 
@@ -40,7 +42,7 @@ class Criteria:
     median_margin: float = 0.005
     level: float = 0.95
     comparisons: int = 1
-    sharing: int = 1
+    look: Look | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 < self.margin < 1.0:
@@ -53,8 +55,9 @@ class Criteria:
 
     @property
     def alpha(self) -> float:
-        """The risk of a false claim that this comparison may take."""
-        return (1.0 - self.level) / self.sharing
+        """The risk of a false claim that this comparison may take, at this look."""
+        risk = (1.0 - self.level) / self.comparisons
+        return risk if self.look is None else self.look.alpha(risk)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ def crossing(evidence: Evidence, criteria: Criteria) -> str:
 def undecided(evidence: Evidence, criteria: Criteria) -> str:
     """Say what the samples look like, what they do not show, and about how many networks would."""
     a, b = evidence.a, evidence.b
-    opening, terms = f"Undecided between {a.name} and {b.name}", _terms(evidence, criteria)
+    opening, terms = f"Undecided between {a.name} and {b.name}", _terms(evidence, criteria, "judged")
     if evidence.normalised is not None and not evidence.normalised.bins:
         nothing = f"no bin of {evidence.normalised.measure} holds networks of both"
         return f"{opening}: {nothing}, so that nothing compares them at like complexity; {terms}."
@@ -109,12 +109,11 @@ def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
     return []
 
 
-def _terms(evidence: Evidence, criteria: Criteria) -> str:
+def _terms(evidence: Evidence, criteria: Criteria, how: str = "won") -> str:
     a, b = evidence.a, evidence.b
-    together = f" over all {criteria.comparisons} comparisons (Holm)" if criteria.comparisons > 1 else ""
     return (
         f"margins {_points(criteria.margin)} of EDF and {_points(criteria.median_margin)} of median error, "
-        f"{_percent(criteria.level)} confidence{together}, n = {a.n} and {b.n} "
+        f"{_percent(criteria.level)} confidence{_together(criteria, how)}, n = {a.n} and {b.n} "
         f"({a.num_failed} and {b.num_failed} failed){_alike(evidence)}"
     )
 
@@ -136,6 +135,16 @@ def _alike(evidence: Evidence) -> str:
     )
 
 
+def _together(criteria: Criteria, how: str) -> str:
+    """Say what the confidence holds for, where that is more than this one test."""
+    look, pairs = criteria.look, criteria.comparisons
+    if look is None:
+        return f" over all {pairs} comparisons (Bonferroni)" if pairs > 1 else ""
+    looks = len(look.planned)
+    over = f"{pairs} comparisons (Bonferroni) and {looks} looks" if pairs > 1 else f"{looks} looks"
+    return f" over all {over}, {how} at look {look.number} of {looks} (its level {100.0 * criteria.alpha:.2g} %)"
+
+
 def _medians(first: Side, second: Side) -> str:
     return f"median {_percent(first.median)} against {_percent(second.median)}"
 
@@ -147,7 +156,7 @@ def _interval(first: Side, evidence: Evidence, criteria: Criteria) -> str:
         lower, upper = -upper, -lower
     if not (math.isfinite(lower) and math.isfinite(upper)):
         return "difference without limits"
-    confidence = _percent(1.0 - 2.0 * criteria.alpha)
+    confidence = "over 99.9 %" if criteria.alpha < 0.00025 else _percent(1.0 - 2.0 * criteria.alpha)
     return f"difference {_number(lower)} to {_number(upper)} points with {confidence} confidence"
 
 

@@ -44,6 +44,12 @@ class Population:
         """Errors in [0, 1] of the networks that have a result, infinite for failures; shape (trained,)."""
         return np.array([r.judged_error for r in self.results if r is not None], dtype=np.float64)
 
+    @property
+    def leading_errors(self) -> npt.NDArray[np.float64]:
+        """`errors` of the first networks, up to the first one without a result; shape (leading,)."""
+        missing = (i for i, result in enumerate(self.results) if result is None)
+        return self.errors[: next(missing, None)]
+
     def count(self, status: str) -> int:
         """Return how many results have a status ("finished", "diverged", "failed")."""
         return sum(r is not None and r.status == status for r in self.results)

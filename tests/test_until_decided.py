@@ -1,0 +1,210 @@
+"""A study that stops when it is decided: at planned looks, the same whatever interrupts it, and never re-judged."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from netspace.cli import studies as commands
+from netspace.cli.results import print_comparison
+from netspace.errors import StoreError, StudyFileError
+from netspace.execution.executor import Done, InlineExecutor
+from netspace.stats import VerdictKind
+from netspace.study import Study
+from netspace.training.trial import TrialResult
+
+# Wide perceptrons beside convolutions of few channels: trained so shortly, the former are much better.
+STUDY = """
+name = "until decided"
+networks = 16
+num_stages = 2
+workers = 1
+stem = { width = 8, stride = 1 }
+[data]
+name = "digits"
+training_share = 0.2
+[budget]
+flops = "1k..2M"
+[recipe]
+epochs = 3
+batch_size = 50
+[comparison]
+margin = 0.5
+looks = 4
+[[spaces]]
+space = "mlp"
+name = "wide"
+ranges = { depth = [1, 2], width = [256, 512] }
+[[spaces]]
+space = "anynetx_a"
+name = "narrow"
+ranges = { depth = [1, 2], width = [8, 16] }
+"""
+THIRD = """
+[[spaces]]
+space = "anynetx_a"
+name = "also narrow"
+ranges = { depth = [2, 3], width = [8, 16] }
+"""
+
+
+def opened(tmp_path, folder="out", text=STUDY):
+    path = tmp_path / f"{folder}.toml"
+    path.write_text(text)
+    return Study.open(path, output=tmp_path / folder)
+
+
+def said(study):
+    return [verdict.sentence for verdict in study.verdicts()]
+
+
+def counts(study):
+    return [len(population.trained) for population in study.populations()]
+
+
+class Told:
+    """An executor that trains nothing: networks of "wide" get small errors, all others large ones, spread alike.
+
+    `last_first` turns the order in which they finish; `ends_after` so many of them the run is stopped.
+    """
+
+    def __init__(self, study, *, last_first=False, ends_after=10**6):
+        spread = np.random.default_rng(0).permutation(np.linspace(0.0, 0.2, study.spec.networks))
+        self.errors = {
+            trial.id: (0.1 if name == "wide" else 0.6) + spread[(i + len(name)) % len(spread)]
+            for name, trials in study.draw().trials.items()
+            for i, trial in enumerate(trials)
+        }
+        self.last_first = last_first
+        self.left = ends_after
+
+    def run(self, setup, tasks, *, should_stop):
+        for task in reversed(tasks) if self.last_first else tasks:
+            if should_stop():
+                return
+            self.left -= 1
+            error = float(self.errors[task.key])
+            yield Done(key=task.key, value=(TrialResult(trial_id=task.key, status="finished", error=error), {}))
+
+    def stops(self):
+        return self.left <= 0
+
+
+def test_a_real_study_stops_at_an_early_look_and_killed_it_comes_to_the_same(tmp_path, capsys):
+    study = opened(tmp_path)
+    seen = []
+    stopped = study.run(
+        executor=InlineExecutor(raise_errors=True),
+        on_progress=seen.append,
+        should_stop=lambda: bool(seen) and seen[-1].trained >= 13,
+        until_decided=True,
+    )
+    assert (stopped.trained, stopped.spared, stopped.remaining) == (13, 0, 19)
+    (verdict,) = study.verdicts()
+    assert verdict.kind is VerdictKind.UNDECIDED
+    assert "judged at look 1 of 4" in verdict.sentence
+
+    command = [sys.executable, "-m", "netspace", "run", "out.toml", "--output", "out", "--until-decided"]
+    printed = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=True).stdout
+    assert "trained 3 networks" in printed
+    assert "16 of 32 networks were not trained: the verdicts that need them are decided" in printed
+    assert counts(study) == [8, 8]
+    (verdict,) = study.verdicts()
+    assert verdict.kind is VerdictKind.A_MAJORISES
+    assert "95 % confidence over all 4 looks, won at look 2 of 4 (its level 1.2 %), n = 8 and 8" in verdict.sentence
+    assert verdict.sentence in printed
+    assert "won at look 2 of 4" in (study.folder / "report.html").read_text()
+    commands.compare(study.folder)
+    assert verdict.sentence in capsys.readouterr().out
+    commands.status(study.folder)
+    assert "looks at 4, 8, 12, 16 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out
+    again = study.run(executor=InlineExecutor(), until_decided=True)
+    assert (again.total, again.stored, again.trained, again.spared, again.remaining) == (32, 16, 0, 16, 0)
+
+
+@pytest.mark.parametrize("order", ["last first", "stopped again and again"])
+def test_a_decision_depends_on_counts_alone(tmp_path, order):
+    """Three spaces, of which two are alike: the third one's pairs are decided early, and it trains no further."""
+    study = opened(tmp_path, text=STUDY + THIRD)
+    if order == "stopped again and again":
+        for _ in range(9):
+            executor = Told(study, ends_after=14)
+            if not study.run(executor=executor, until_decided=True, should_stop=executor.stops).remaining:
+                break
+    else:
+        study.run(executor=Told(study, last_first=True), until_decided=True)
+    looks = {verdict.names: verdict.criteria.look.number for verdict in study.verdicts()}
+    assert looks == {("wide", "narrow"): 3, ("wide", "also narrow"): 3, ("narrow", "also narrow"): 4}
+    assert counts(study) == [12, 16, 16]
+    sentences = said(study)
+    assert "undecided" in [str(verdict.kind) for verdict in study.verdicts()]
+    # The rest may be trained afterwards: what was judged stays judged.
+    rest = study.run(executor=Told(study))
+    assert (rest.trained, rest.spared, rest.remaining) == (4, 0, 0)
+    assert said(study) == sentences
+    assert study.run(executor=Told(study), until_decided=True).spared == 0
+
+
+def test_a_look_waits_for_the_first_networks_of_every_space(tmp_path, capsys):
+    study = opened(tmp_path)
+    executor = Told(study, last_first=True, ends_after=9)
+    progress = study.run(executor=executor, should_stop=executor.stops)
+    assert progress.trained == 9
+    assert study.verdicts() == ()  # the last networks of both have results, the first ones have not
+    print_comparison(study.populations(), study.verdicts(), study.spec.looks)
+    assert "no verdict: the first look comes at 4 networks of every space" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    study = opened(tmp_path_factory.mktemp("judged"))
+    study.run(executor=Told(study), until_decided=True)
+    return study
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("looks = 4", "looks = 5", "comparison.looks was 4, is 5"),
+        ("looks = 4", "", "comparison"),
+        ("networks = 16", "networks = 24", "networks was 16, is 24"),
+        ("margin = 0.5", "margin = 0.4", r"comparison.margin was 0.5, is 0.4"),
+        ("looks = 4", "looks = 4\nlevel = 0.9", "comparison.level was (0.95|absent), is 0.9"),
+    ],
+)
+def test_another_plan_of_looks_is_refused(judged, before, after, sentence):
+    kept = judged.store_path.read_bytes()
+    other = opened(judged.folder.parent, text=STUDY.replace(before, after))
+    with pytest.raises(StoreError, match=sentence):
+        other.run()
+    with pytest.raises(StoreError, match=sentence):
+        other.verdicts()
+    assert judged.store_path.read_bytes() == kept
+
+
+def test_what_is_no_part_of_the_plan_may_change(judged):
+    same = opened(judged.folder.parent, text=STUDY.replace("workers = 1", "workers = 2"))
+    assert said(same) == said(Study.open(judged.folder)) == said(judged)
+
+
+def test_without_planned_looks_nothing_is_begun(tmp_path):
+    study = opened(tmp_path, text=STUDY.replace("looks = 4", ""))
+    with pytest.raises(StudyFileError, match=r"comparison.looks: missing; .* write `looks = 5` under \[comparison\]"):
+        study.run(until_decided=True)
+    assert not study.folder.exists()
+
+
+def test_a_plan_of_looks_is_part_of_a_study_and_its_absence_changes_none(tmp_path):
+    study = opened(tmp_path)
+    assert study.spec.looks == (4, 8, 12, 16)
+    identity = study.spec.identity()
+    assert identity["networks"] == 16
+    assert json.loads(json.dumps(identity["comparison"])) == {"margin": 0.5, "looks": 4}
+    plain = dataclasses.replace(study.spec, comparison=dataclasses.replace(study.spec.comparison, looks=None))
+    assert plain.looks == ()
+    assert identity == plain.identity() | {"networks": 16, "comparison": {"margin": 0.5, "looks": 4}}
+    assert not {"networks", "comparison"} & plain.identity().keys()
