@@ -118,7 +118,7 @@ def test_a_real_study_stops_at_an_early_look_and_killed_it_comes_to_the_same(tmp
     assert "95 % confidence over all 4 looks, won at look 2 of 4 (its level 1.2 %), n = 8 and 8" in verdict.sentence
     assert verdict.sentence in printed
     assert "won at look 2 of 4" in (study.folder / "report.html").read_text()
-    commands.compare(study.folder)
+    commands.compare([study.folder])
     assert verdict.sentence in capsys.readouterr().out
     commands.status(study.folder)
     assert "looks at 4, 8, 12, 16 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out

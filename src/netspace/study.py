@@ -16,6 +16,7 @@ from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
+from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
 from netspace.judging import judge, judge_assumptions, undecided_spaces
 from netspace.networks.complexity import MEASURES
@@ -28,7 +29,7 @@ from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
 from netspace.training.data import Dataset
-from netspace.training.packs import pack, reuse_or_load
+from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 
@@ -210,6 +211,22 @@ class Study:
     def checked(self) -> dict[str, tuple[Population, ...]]:
         """Return the populations of every check that has begun, by its name. Raises: StoreError."""
         return {name: check.populations() for name, check in self.checks().items() if check.store_path.exists()}
+
+    def censuses(self) -> dict[str, Sample]:
+        """Return many fresh networks of every space inside the budget, by another seed than the study's.
+
+        Nothing is trained. Raises: DataError where the store has no pack of the data and they are not to be had.
+        """
+        packed = self._pack_folder.is_dir()
+        data = open_packed(self._pack_folder) if packed else reuse_or_load(self.spec.data, self._pack_folder)
+        spaces = self.spec.design_spaces(
+            num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
+        )
+        seed, budget = (self.spec.seed + 1) % 2**63, self.spec.budget.budget()
+        return {
+            name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget)
+            for name, space in spaces.items()
+        }
 
     def populations(self) -> tuple[Population, ...]:
         """Return the population of every space with the results so far. Raises: StoreError."""

@@ -110,6 +110,36 @@ def print_looks(looks: Sequence[int], verdicts: Sequence["Verdict"], spaces: int
         console().print(f"looks at {at} networks of every space: {decided} of {pairs} pairs decided", soft_wrap=True)
 
 
+def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
+    """Print how much better one space of each pair is, with what covariates tell."""
+    from netspace.findings.assisted import assisted_sentence
+
+    if not rows:
+        return
+    level = f"{100 * rows[0]['level']:g} % limits"
+    lines = table("pair", right=("A better in", level, "p", "medians, points", level, "explained", "factor"))
+    for row in rows:
+        pair = " and ".join(row["spaces"])
+        if row["refused"]:
+            lines.add_row(pair, "too few")
+            continue
+        median = row["median_difference"]
+        low, high = row["median_interval"]
+        lines.add_row(
+            pair,
+            f"{100 * row['better']:.1f} %",
+            " to ".join(f"{100 * limit:.1f}" for limit in row["interval"]),
+            "< 0.001" if row["p_adjusted"] < 0.001 else f"{row['p_adjusted']:.2g}",
+            "-" if median is None else f"{100 * median:+.2f}",
+            f"{100 * low:.2f} to {100 * high:.2f}",
+            " and ".join(f"{100 * share:.0f} %" for share in row["explained"]),
+            f"{row['factor']:.1f}",
+        )
+    print_table(lines, "assisted by covariates: pairs of networks of which A's has the lower error; p by Holm")
+    for row in rows:
+        console().print(Text("• " + assisted_sentence(row)), soft_wrap=True)
+
+
 def verdict_row(verdict: "Verdict") -> dict[str, Any]:
     """Return a verdict as plain data; infinite numbers as None."""
     row = {

@@ -15,15 +15,17 @@ from netspace.cli.progress import print_run, progress_display
 from netspace.cli.results import (
     LAST_EPOCH,
     counts,
+    print_assisted,
     print_comparison,
     print_effects,
     print_looks,
     print_paths,
     print_status,
     verdict_row,
+    without_infinities,
 )
 from netspace.cli.tables import print_json
-from netspace.errors import ExecutionError
+from netspace.errors import ExecutionError, InputError
 
 if TYPE_CHECKING:
     from netspace.storage.outcomes import Outcomes
@@ -101,26 +103,38 @@ def compare(
         str | None, typer.Option(help="Make spaces alike in this before: flops, params or activations.")
     ] = None,
     effects: Annotated[bool, typer.Option("--effects", help="Show all differences, with their limits.")] = False,
+    assisted: Annotated[
+        bool, typer.Option("--assisted", help="Beside the verdicts, say which space is better by covariates too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the spaces of a store: their distributions, and a verdict for every pair.
 
     Several sources are compared together: studies, and anyone's tables with a row per network and a column of errors.
+    With --assisted fresh networks are drawn of every space, and none is trained: what they say of depths, widths and
+    complexity takes chance out of the comparison, which then is as sure as with several times as many networks.
     """
     column = error_column(sources, error, accuracy, percent)
+    rows = None
     if len(sources) == 1 and not is_table(sources[0]):
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
         verdicts, title, looks = study.verdicts(normalised=normalised), LAST_EPOCH, study.spec.looks
+        rows = _assisted(study) if assisted else None
+    elif assisted:
+        raise InputError("--assisted draws fresh networks of a study's spaces, and so takes one store")
     else:
         populations, verdicts = read_sources(sources, column, normalised)
         title, looks = "error, by each source's own measure", ()
     if as_json:
-        print_json([verdict_row(verdict) for verdict in verdicts])
+        told = [verdict_row(verdict) for verdict in verdicts]
+        print_json(told if rows is None else {"verdicts": told, "assisted": without_infinities(rows)})
         return
     print_comparison(populations, verdicts, title, looks)
     if effects:
         print_effects(verdicts)
+    if rows is not None:
+        print_assisted(rows)
 
 
 @app.command(epilog="Example: netspace report runs/digits")
@@ -137,6 +151,14 @@ def _open(path: Path, output: Path | None = None) -> "Study":
 
 def _show_comparison(study: "Study") -> None:
     print_comparison(study.populations(), study.verdicts(), looks=study.spec.looks)
+
+
+def _assisted(study: "Study") -> list[dict[str, Any]]:
+    from netspace.findings.assisted import assisted_rows
+
+    if study.spec.looks:
+        raise InputError("--assisted: this study plans looks, and at these only the errors themselves are judged")
+    return assisted_rows(study.populations(), study.censuses(), study.spec.comparison.level)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What results say: distributions of errors and the claims that they allow. Arrays in, values out."""
 
 from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
+from netspace.stats.assisted import AssistedDifference, AssistedSample, assist, assisted_difference, holm
 from netspace.stats.bands import anytime_half_width, dkw_half_width
 from netspace.stats.correlation import RankCorrelation, rank_correlation
 from netspace.stats.edf import EDF, complexity_weights
@@ -13,6 +14,7 @@ from netspace.stats.interplay import Interplay, common_interplay, interplay
 from netspace.stats.looks import Look, nominal_levels, planned_looks
 from netspace.stats.noise import SeedNoise, seed_noise, without_noise
 from netspace.stats.normalisation import Alike, Normalisation, make_alike, normalised_edf
+from netspace.stats.prediction import Known
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
 from netspace.stats.sample_size import Plan, plan_equal, plan_from_pilot, plan_shift
@@ -22,6 +24,8 @@ __all__ = [
     "EDF",
     "Agreement",
     "Alike",
+    "AssistedDifference",
+    "AssistedSample",
     "Band",
     "BestRange",
     "BestTrend",
@@ -35,6 +39,7 @@ __all__ = [
     "GroupImportance",
     "Importance",
     "Interplay",
+    "Known",
     "Look",
     "Normalisation",
     "PairAgreement",
@@ -47,6 +52,8 @@ __all__ = [
     "VerdictKind",
     "agreement",
     "anytime_half_width",
+    "assist",
+    "assisted_difference",
     "best_chances",
     "best_range",
     "best_trend",
@@ -60,6 +67,7 @@ __all__ = [
     "dkw_half_width",
     "fidelity",
     "forest_importance",
+    "holm",
     "interplay",
     "make_alike",
     "noise_ceiling",

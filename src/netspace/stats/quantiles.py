@@ -26,16 +26,26 @@ def quantile_interval(edf: EDF, share: float, confidence: float) -> tuple[float,
 def quantile_difference(a: EDF, b: EDF, share: float, confidence: float) -> tuple[float | None, float, float]:
     """Return A's quantile less B's, and limits that each hold the true one, one-sidedly, with this confidence.
 
-    Where one of the two is a failure the difference is `inf` or `-inf`; where both are there is none, and the limits
-    are infinite: two failures are neither apart nor near.
-    Source: the limits of both joined as independent (MOVER), Zou and Donner 2008.
+    Failures count as in `joined_limits`.
 
     >>> a, b = EDF(errors=[0.2, 0.3, 0.4]), EDF(errors=[0.1, 0.1, float("inf")])
     >>> quantile_difference(a, b, 0.5, 0.95)
     (0.19999999999999998, -inf, inf)
     """
-    at_a, at_b = a.quantile(share), b.quantile(share)
-    (low_a, high_a), (low_b, high_b) = (quantile_interval(edf, share, confidence) for edf in (a, b))
+    return joined_limits(
+        (a.quantile(share), *quantile_interval(a, share, confidence)),
+        (b.quantile(share), *quantile_interval(b, share, confidence)),
+    )
+
+
+def joined_limits(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple[float | None, float, float]:
+    """Return the difference A - B of two quantiles with its limits, from each quantile with its own two.
+
+    Where one of the two is a failure the difference is `inf` or `-inf`; where both are there is none, and the limits
+    are infinite: two failures are neither apart nor near.
+    Source: the limits of both joined as independent (MOVER), Zou and Donner 2008.
+    """
+    (at_a, low_a, high_a), (at_b, low_b, high_b) = a, b
     if math.isfinite(at_a) and math.isfinite(at_b):
         difference = at_a - at_b
         below = math.hypot(at_a - low_a, high_b - at_b)

@@ -1,0 +1,212 @@
+"""Core-hours to a verdict: how many trained networks each way of comparing two spaces takes.
+
+    netspace run benchmarks/core_hours.toml          # an hour of one core; or any stores with large populations
+    python benchmarks/core_hours.py runs/core_hours
+
+Two spaces are made of one recorded population of really trained networks: networks are dealt to two sides, none to
+both, and the errors of one side are lowered by one point (and no further than to 0), while covariates stay as they
+are. Means of two such sides differ as those of independent samples do. A plan wins where it calls the better side
+better, one-sidedly at 5 %. For each plan the networks per space at which it wins in 80 % of the deals are read from a
+probit line through the share won over the root of n. The level is the share won, with as many networks, where
+nothing was lowered.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from netspace.findings.assisted import known_spaces
+from netspace.stats import Known, assist, assisted_difference
+from netspace.stats.dominance import joint_steps, rank_test, somewhere_better_p_value
+from netspace.storage.population import Population
+from netspace.study import Study
+
+LEVEL, POWER = 0.05, 0.8
+STRATA = 5
+
+Array = npt.NDArray[np.float64]
+Deal = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Process = Callable[[int], float]
+"""The p-value against "A is nowhere better" when each side has trained its first n networks."""
+
+Looks = Callable[[Process, int], tuple[bool, int]]
+"""How often one looks: from a process and the most networks per space, whether A won, and the networks trained."""
+
+
+def once(p_value: Process, most: int) -> tuple[bool, int]:
+    """Look once, at the end. A plan of several looks has its own boundary and may stop before."""
+    return p_value(most) <= LEVEL, most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A population that was trained: errors (networks,), what was known before, and the same of a census."""
+
+    name: str
+    errors: Array
+    known: Array
+    census: Array
+    flops: Array
+    census_flops: Array
+    curves: Array
+    seconds: float
+
+    @classmethod
+    def of(cls, population: Population, census: object) -> "Recorded":
+        known = known_spaces([population], {population.name: census})[population.name]
+        results = [result for result in population.results if result is not None]
+        epochs = max(len(result.curve) for result in results)
+        curves = [[one.validation_error for one in result.curve] for result in results]
+        return cls(
+            name=population.name,
+            errors=population.errors,
+            known=known.covariates,
+            census=known.census,
+            flops=_strata(population.complexity.flops[list(population.trained)], census.complexity.flops),
+            census_flops=_strata(census.complexity.flops, census.complexity.flops),
+            curves=np.array([row + [1.0] * (epochs - len(row)) for row in curves]),
+            seconds=float(np.mean([result.seconds for result in results])),
+        )
+
+    def errors_of(self, deal: Deal, shift: float) -> tuple[Array, Array]:
+        return np.maximum(self.errors[deal[0]] - shift, 0.0), self.errors[deal[1]]
+
+
+def kolmogorov_smirnov(recorded: Recorded, deal: Deal, shift: float) -> float:
+    a, b = map(np.sort, recorded.errors_of(deal, shift))
+    return somewhere_better_p_value(joint_steps(a, b))
+
+
+def ranks(recorded: Recorded, deal: Deal, shift: float) -> float:
+    a, b = map(np.sort, recorded.errors_of(deal, shift))
+    return rank_test(a, b)[1]
+
+
+def strata(recorded: Recorded, deal: Deal, shift: float) -> float:
+    return _assisted(recorded, deal, shift, recorded.flops, recorded.census_flops)
+
+
+def assisted(recorded: Recorded, deal: Deal, shift: float) -> float:
+    return _assisted(recorded, deal, shift, recorded.known, recorded.census)
+
+
+PLANS = {
+    "plain: Kolmogorov-Smirnov": kolmogorov_smirnov,
+    "rank sum": ranks,
+    f"rank sum, {STRATA} strata of flops": strata,
+    "assisted by covariates": assisted,
+}
+
+
+def won(
+    plan: Callable[[Recorded, Deal, float], float],
+    recorded: Recorded,
+    n: int,
+    shift: float,
+    deals: int,
+    looks: Looks = once,
+) -> tuple[float, float]:
+    """Return the share of deals of at most n networks per space that A won, and how many were trained on average."""
+    rng = np.random.default_rng(n)  # the same deals for every plan
+    outcomes = []
+    for _ in range(deals):
+        dealt = rng.permutation(len(recorded.errors))
+        a, b = dealt[:n], dealt[n : 2 * n]
+        outcomes.append(looks(lambda m, a=a, b=b: plan(recorded, (a[:m], b[:m]), shift), n))
+    shares, trained = np.mean(np.array(outcomes, dtype=np.float64), axis=0)
+    return float(shares), float(trained)
+
+
+def networks_needed(sizes: list[int], shares: list[float], deals: int) -> float:
+    """Return the n at which a probit line through the shares won over the root of n reaches the power."""
+    clipped = np.clip(shares, 0.5 / deals, 1 - 0.5 / deals)
+    near = (clipped > 0.3) & (clipped < 0.98)
+    if near.sum() < 2:
+        return float("nan")
+    slope, start = np.polyfit(np.sqrt(np.array(sizes)[near]), special.ndtri(clipped[near]), 1)
+    return float(((special.ndtri(POWER) - start) / slope) ** 2)
+
+
+def show(recorded: Recorded, shift: float, deals: int) -> None:
+    most = len(recorded.errors) // 2
+    sizes = sorted({int(size) for size in np.geomspace(24, most, 10)})
+    spread = 100 * recorded.errors[np.isfinite(recorded.errors)].std()
+    print(
+        f"{recorded.name}: {2 * most} networks, errors spread by {spread:.1f} points, {recorded.seconds:.2f} s each; "
+        f"shift {100 * shift:g} point, level {100 * LEVEL:g} %, power {100 * POWER:g} %, {deals} deals each"
+    )
+    print(f"{'plan':32}{'networks each':>14}{'core-hours':>12}{'of plain':>10}{'level':>9}")
+    plain = None
+    for name, plan in PLANS.items():
+        shares = [won(plan, recorded, n, shift, deals)[0] for n in sizes]
+        needed = networks_needed(sizes, shares, deals)
+        if not np.isfinite(needed):
+            print(f"{name:32}{'not reached':>14}  share won {shares[-1]:.2f} at {sizes[-1]}")
+            continue
+        plain = plain or needed
+        at = min(round(needed), most)
+        level, _ = won(plan, recorded, at, 0.0, 2 * deals)
+        beyond = "*" if needed > most else ""
+        hours = 2 * needed * recorded.seconds / 3600
+        row = f"{name:32}{beyond + str(round(needed)):>14}{hours:>12.3f}{100 * needed / plain:>8.0f} %"
+        print(f"{row}{100 * level:>7.1f} %", flush=True)
+    print("* beyond half of the recorded networks: the probit line goes on\n")
+
+
+def show_early_epochs(recorded: Recorded) -> None:
+    """Print what the error after a few epochs would add, if a census of as many as pays were trained so far.
+
+    With r the share of the remaining variance that it explains and c its cost, as a share of a network's, the cost of
+    the same certainty is (sqrt(1 - r) + sqrt(c r))^2 of that without, if the networks of both phases are shared out
+    best (Neyman 1938); below one where it pays.
+    """
+    epochs = recorded.curves.shape[1]
+    free = _explained(recorded, recorded.known, recorded.census)
+    print(f"{recorded.name}: covariates explain {100 * free:.0f} % of the variance of ranks")
+    for epoch in range(1, epochs):
+        early = np.column_stack((recorded.known, recorded.curves[:, :epoch]))
+        both = _explained(recorded, early, early)
+        r, c = max((both - free) / (1 - free), 0.0), epoch / epochs
+        cost = min((np.sqrt(1 - r) + np.sqrt(c * r)) ** 2, 1.0)
+        print(f"  and the errors up to epoch {epoch} of {epochs}: {100 * both:.0f} %; cost {100 * cost:.0f} %")
+
+
+def _explained(recorded: Recorded, known: Array, census: Array) -> float:
+    return assist({"": Known(errors=recorded.errors, covariates=known, census=census)})[""].explained
+
+
+def _assisted(recorded: Recorded, deal: Deal, shift: float, known: Array, census: Array) -> float:
+    errors = recorded.errors_of(deal, shift)
+    a, b = (Known(errors=one, covariates=known[side], census=census) for one, side in zip(errors, deal, strict=True))
+    return assisted_difference(*assist({"A": a, "B": b}).values()).p_a_better
+
+
+def _strata(flops: Array, census: Array) -> Array:
+    """Return for each network (networks, STRATA) in which stratum of the census's flops it lies."""
+    limits = np.quantile(census, np.arange(1, STRATA) / STRATA)
+    return np.eye(STRATA)[np.searchsorted(limits, flops)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stores", type=Path, nargs="+")
+    parser.add_argument("--shift", type=float, default=0.01, help="of the errors; 0.01 is one point")
+    parser.add_argument("--deals", type=int, default=400, help="of each plan and number of networks")
+    options = parser.parse_args()
+    for store in options.stores:
+        study = Study.open(store)
+        censuses = study.censuses()
+        for population in study.populations():
+            if len(population.trained) >= 200:
+                recorded = Recorded.of(population, censuses[population.name])
+                show(recorded, options.shift, options.deals)
+                show_early_epochs(recorded)
+
+
+if __name__ == "__main__":
+    main()
