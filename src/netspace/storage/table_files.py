@@ -17,7 +17,12 @@ _FORMULA = "=+-@\t\r\n'"
 
 
 def write_csv(columns: Mapping[str, list[Any]], path: Path) -> None:
-    """Write columns as CSV in UTF-8, a line of names first; None is an empty cell. Raises: InputError.
+    """Write columns as CSV; see `csv_bytes`. Raises: InputError."""
+    write_whole(csv_bytes(columns), path)
+
+
+def csv_bytes(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """Return columns as CSV in UTF-8, a line of names first; None is an empty cell.
 
     A text that a spreadsheet could run as a formula gets an apostrophe in front, which `read_columns` takes off.
     """
@@ -25,7 +30,7 @@ def write_csv(columns: Mapping[str, list[Any]], path: Path) -> None:
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(_guarded(name) for name in columns)
     lines.writerows(map(_guarded, row) for row in zip(*columns.values(), strict=True))
-    write_whole(text.getvalue().encode(), path)
+    return text.getvalue().encode()
 
 
 def write_parquet(
@@ -35,7 +40,17 @@ def write_parquet(
     types: Mapping[str, Any] | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write columns as Parquet; None is a null. Raises: InputError.
+    """Write columns as Parquet; see `parquet_bytes`. Raises: InputError."""
+    write_whole(parquet_bytes(columns, types=types, metadata=metadata), path)
+
+
+def parquet_bytes(
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    types: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return columns as Parquet; None is a null.
 
     `types` holds pyarrow's type of a column where its values do not tell; `metadata` is kept in the file.
     """
@@ -45,8 +60,8 @@ def write_parquet(
     types = types or {}
     table = pyarrow.table({name: pyarrow.array(column, type=types.get(name)) for name, column in columns.items()})
     content = io.BytesIO()
-    parquet.write_table(table.replace_schema_metadata(dict(metadata or {})), content)
-    write_whole(content.getvalue(), path)
+    parquet.write_table(table.replace_schema_metadata(dict(metadata or {})), content, compression="zstd")
+    return content.getvalue()
 
 
 def write_whole(content: bytes, path: Path) -> None:
