@@ -76,7 +76,8 @@ def test_a_run_prints_the_comparison_and_writes_everything(run):
     assert (out / "study.db").is_file()
     assert (out / "report.html").read_text().startswith("<!DOCTYPE html>")
     suffixes = {path.suffix for path in (out / "figures").iterdir()}
-    assert suffixes == {".png", ".svg"}
+    assert suffixes == {".png", ".svg", ".pdf"}
+    assert {"networks.csv", "networks.parquet"} <= {path.name for path in out.iterdir()}
 
 
 def test_a_second_run_trains_nothing_and_says_so(run):

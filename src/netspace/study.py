@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netspace import values
 from netspace.backends import get_backend
@@ -25,6 +25,7 @@ from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
 from netspace.stats import Verdict
+from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
@@ -32,6 +33,9 @@ from netspace.training.data import Dataset
 from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
+
+if TYPE_CHECKING:
+    from netspace.report import StudyReport
 
 STORE_NAME = "study.db"
 FINGERPRINT = "data_fingerprint"
@@ -239,20 +243,26 @@ class Study:
         Raises: InputError as there; StoreError, also where the store was judged by another plan of looks.
         """
         with Store.open(self.store_path) as store:
-            difference = values.first_difference(plan_of_looks(store.study), plan_of_looks(self.spec.identity()))
-            if difference is not None:
-                raise StoreError(
-                    "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
-                    "study file".format(str(self.store_path), *difference)
-                )
+            self._check_plan(store)
             return judge(self.spec, store.populations(), normalised=normalised)
+
+    def _check_plan(self, store: Store) -> None:
+        difference = values.first_difference(plan_of_looks(store.study), plan_of_looks(self.spec.identity()))
+        if difference is not None:
+            raise StoreError(
+                "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
+                "study file".format(str(self.store_path), *difference)
+            )
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
+        return self._assumptions(self.populations())
+
+    def _assumptions(self, populations: Sequence[Population]) -> tuple[Assumption, ...]:
         checked = self.checked()
         return judge_assumptions(
             self.spec,
-            self.populations(),
+            populations,
             dear=checked.get("epochs", ()),
             repeats=self.repeats(),
             rescaled=checked.get("budget", ()),
@@ -280,11 +290,30 @@ class Study:
         ]
 
     def report(self) -> tuple[Path, ...]:
-        """Write the page and the figures beside the store; return their paths.
+        """Write the page, the figures and the tables beside the store; return their paths."""
+        from netspace.report import write_report
 
-        The page shows the study file as it was last run, which need not be the file of today.
+        return write_report(self.findings(), self.folder)
+
+    def stamp(self) -> tuple[int, int]:
+        """Return what differs once the store has changed. Raises: StoreError where it is gone."""
+        try:
+            found = self.store_path.stat()
+        except OSError as problem:
+            raise StoreError(f"store {str(self.store_path)!r} cannot be read ({problem.strerror})") from None
+        return found.st_mtime_ns, found.st_size
+
+    def findings(self, *, while_waiting: bool = True) -> "StudyReport":
+        """Return all that the page says, read from the store as it is now.
+
+        What matters most takes a second or more per space; with `while_waiting` false it is told once no network
+        waits any more.
+
+        It shows the study file as it was last run, which need not be the file of today.
         """
-        from netspace.report import StudyReport, write_report
+        from netspace.findings import importance as matters
+        from netspace.findings.ranges import range_rows
+        from netspace.report import StudyReport
 
         with Store.open(self.store_path) as store:
             facts, text = store.facts, store.text
@@ -293,15 +322,21 @@ class Study:
                 for attempt in store.attempts()
                 if attempt["versions"]
             )
-        page = StudyReport(
+            self._check_plan(store)
+            populations = store.populations()
+        waiting = any(len(population.trained) < len(population) for population in populations)
+        spaces = self.spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
+        return StudyReport(
             title=self.spec.name,
             study_text=text,
-            populations=self.populations(),
-            verdicts=self.verdicts(),
+            populations=populations,
+            verdicts=judge(self.spec, populations),
             facts=facts["rows"] | {"Backend": "; ".join(backend) or self.spec.backend},
             notes=tuple(facts["notes"]),
+            ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
+            importance=matters.importance(populations, spaces) if while_waiting or not waiting else None,
+            assumptions=self._assumptions(populations),
         )
-        return write_report(page, self.folder)
 
     def _workers(self) -> Executor:
         workers = self.spec.workers

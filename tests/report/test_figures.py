@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -21,9 +22,11 @@ from netspace.report import (
     parameter_figure,
     staircase_figure,
 )
-from netspace.report.images import png, svg
+from netspace.report.crowds import MOST_MARKS
+from netspace.report.curves import MOST_STEPS, _curve, curves
+from netspace.report.images import pdf, png, svg
 from netspace.report.look import space_look
-from netspace.stats import EDF
+from netspace.stats import EDF, complexity_weights
 from netspace.storage.population import Population
 from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
 
@@ -80,6 +83,35 @@ def test_edf_shows_failures_as_mass_that_the_curve_does_not_reach(
     words = all_words(figure)
     assert "14 networks, 3 failed" in words
     assert "11 networks |" in words
+
+
+def test_a_long_curve_keeps_its_shape_in_fewer_steps() -> None:
+    errors = np.sort(np.random.default_rng(0).random(30_000))
+    whole = EDF(errors=errors)
+    drawn = _curve(whole)
+    assert drawn.errors.size <= MOST_STEPS + 1
+    places = np.searchsorted(drawn.errors, errors, side="right")
+    shares = np.concatenate(([0.0], drawn.shares))[places]
+    assert np.abs(shares - whole(errors)).max() <= 1 / MOST_STEPS
+    assert drawn.shares[-1] == 1.0
+
+
+def test_each_level_of_complexity_counts_alike() -> None:
+    one = population("x", n=30, seed=4)
+    params = one.complexity.params
+    (curve,) = curves((one,), "params")
+    edges = np.geomspace(params.min(), params.max(), 11)
+    edges[0], edges[-1] = params.min(), params.max()
+    expected = EDF(errors=one.errors, weights=complexity_weights(params, edges))
+    assert (curve.effective_n, curve.n) == (expected.effective_n, 30)
+    np.testing.assert_array_equal(curve.shares, expected.steps[1])
+    assert curves((population("one", n=1),), "params") == (None,)
+
+
+def test_a_band_reaches_left_of_the_first_error(populations: tuple[Population, ...]) -> None:
+    (axes,) = edf_figure(populations).axes
+    left = axes.get_xlim()[0]
+    assert [float(c.get_paths()[0].get_extents().x0) for c in axes.collections] == pytest.approx([left] * 3)
 
 
 def test_edf_band_holds_the_curve(populations: tuple[Population, ...]) -> None:
@@ -172,6 +204,35 @@ def test_median_curve_takes_a_failure_as_above_all_others() -> None:
     assert readings.median_curve(population("x", n=4, num_diverged=3))[0] == (1,)
 
 
+def test_ranks_of_staircases_that_end_together_stand_side_by_side() -> None:
+    one = population("x", n=6)
+    same = replace(one, networks=one.networks[:1] * 6)
+    (axes,) = staircase_figure((same,)).axes
+    ranks = [text for text in axes.texts if text.get_text() in {"1", "2", "3"}]
+    assert len(ranks) == 3
+    assert len({tuple(map(float, text.xy)) for text in ranks}) == 3
+
+
+def test_the_best_range_of_a_parameter_is_marked_in_its_panel(populations: tuple[Population, ...]) -> None:
+    best = {"low": 10.0, "median": 12.0, "high": 16.0, "holds": 0.4, "networks": 12}
+    row = {"space": "regnetx", "parameter": "Total depth", "sampled": [8, 27], "networks": 11, "best": best}
+    figure = parameter_figure(populations, [row])
+    bars = lines_with(figure, "best-1")
+    assert [list(bar.get_xdata()) for bar in bars] == [[10.0, 16.0], [12.0]]
+    assert {bar.axes for bar in bars} == {panel_titled(figure, "Total depth")}
+
+
+def test_a_crowd_is_drawn_as_fewer_marks_that_hold_all() -> None:
+    crowd = tuple(population(f"space {k}", n=MOST_MARKS // 2 + 1, seed=k, draw=anynet_draw) for k in range(2))
+    axes = panel_titled(complexity_figure(crowd), "Flops")
+    for position in range(2):
+        marks = [line for line in axes.lines if line.get_gid() == f"marks-{position}"]
+        assert 50 < sum(len(line.get_xdata()) for line in marks) < len(crowd[position])
+        assert len({line.get_markersize() for line in marks}) > 2
+    (shades,) = {len(axes.collections) for axes in learning_curve_figure(crowd).axes}
+    assert shades == 2
+
+
 @pytest.mark.parametrize("case", EDGE_CASES)
 @pytest.mark.parametrize("draw", FIGURES)
 def test_every_figure_can_be_drawn_of_anything(draw: Callable[[tuple[Population, ...]], Figure], case: str) -> None:
@@ -198,6 +259,8 @@ def test_equal_populations_give_equal_files(populations: tuple[Population, ...])
     first, second = (edf_figure(populations) for _ in range(2))
     assert svg(first) == svg(second)
     assert png(first, dots_per_inch=50.0) == png(second, dots_per_inch=50.0)
+    assert pdf(first) == pdf(second)
+    assert b"CreationDate" not in pdf(first)
 
 
 def test_figures_leave_global_settings_alone(populations: tuple[Population, ...]) -> None:

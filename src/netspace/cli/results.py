@@ -155,13 +155,13 @@ def verdict_row(verdict: "Verdict") -> dict[str, Any]:
 
 
 def print_paths(paths: Sequence[Path]) -> None:
-    """Name what was written: the page, and the folder of the figures."""
+    """Name what was written: the page, the tables, and the folder of the figures."""
     for path in paths:
-        if path.suffix == ".html":
-            console().print(f"page: {path}", soft_wrap=True)
-    for folder in sorted({path.parent for path in paths if path.suffix != ".html"}):
-        number = sum(path.parent == folder for path in paths)
-        console().print(f"figures: {folder} ({number} files)", soft_wrap=True)
+        if path.suffix in (".html", ".csv", ".parquet"):
+            console().print(f"{'page' if path.suffix == '.html' else 'table'}: {path}", soft_wrap=True)
+    figures = [path for path in paths if path.suffix in (".png", ".svg", ".pdf")]
+    for folder in sorted({path.parent for path in figures}):
+        console().print(f"figures: {folder} ({len(figures)} files)", soft_wrap=True)
 
 
 def without_infinities(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,35 @@ from netspace.spaces.violations import violated_relation
 from netspace.stats import cost_per_step, forest_importance, shift, two_routes
 from netspace.storage.outcomes import Outcomes
 from netspace.storage.population import Population
+
+MOST_NETWORKS = 3_000
+"""Networks with a result, of all spaces together, above which forests take minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportanceFound:
+    """What matters most: rows of `forest_row`, of `relation_rows`, and the sentences of `most_important`.
+
+    `left_out` is the sentence that says why there are none.
+    """
+
+    forests: tuple[dict[str, Any], ...] = ()
+    relations: tuple[dict[str, Any], ...] = ()
+    sentences: tuple[str, ...] = ()
+    left_out: str = ""
+
+
+def importance(populations: Sequence[Population], spaces: dict[str, Space]) -> ImportanceFound:
+    """Return what matters most in populations, by both routes; nothing where there are too many networks for it."""
+    trained = [population for population in populations if population.trained]
+    networks = sum(len(population.trained) for population in trained)
+    if networks > MOST_NETWORKS:
+        reason = f"{networks:,} networks are more than {MOST_NETWORKS:,}, above which a page does not wait for forests"
+        return ImportanceFound(left_out=f"Left out: {reason}; `netspace importance STORE` asks them.")
+    forests = [forest_row(population) for population in trained]
+    relations = relation_rows(trained, spaces)
+    sentences = most_important(forests, relations)
+    return ImportanceFound(forests=tuple(forests), relations=tuple(relations), sentences=tuple(sentences))
 
 
 def forest_row(population: Population | Outcomes) -> dict[str, Any]:

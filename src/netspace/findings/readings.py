@@ -137,7 +137,13 @@ def error_curve(result: TrialResult) -> tuple[tuple[int, ...], tuple[float, ...]
 
 
 def median_curve(population: Population) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Return the median validation error by epoch, as far as it is finite.
+    """Return the median validation error by epoch, as far as it is finite; see `quantile_curve`."""
+    kept = [one for one in zip(*quantile_curve(population, 0.5), strict=True) if math.isfinite(one[1])]
+    return tuple(epoch for epoch, _ in kept), tuple(median for _, median in kept)
+
+
+def quantile_curve(population: Population, share: float) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return epochs and, at each, the validation error that `share` of the networks reach, infinite where they do not.
 
     At an epoch that a failed network did not reach it counts as above all others. A finished network whose
     result holds no curve is left out.
@@ -145,9 +151,8 @@ def median_curve(population: Population) -> tuple[tuple[int, ...], tuple[float, 
     results = [r for r in population.results if r is not None and (r.curve or r.status != "finished")]
     curves = [dict(zip(*error_curve(result), strict=True)) for result in results]
     epochs = sorted({epoch for curve in curves for epoch in curve})
-    medians = [EDF(errors=np.array([curve.get(epoch, math.inf) for curve in curves])).median for epoch in epochs]
-    kept = [(epoch, median) for epoch, median in zip(epochs, medians, strict=True) if math.isfinite(median)]
-    return tuple(epoch for epoch, _ in kept), tuple(median for _, median in kept)
+    errors = (np.array([curve.get(epoch, math.inf) for curve in curves]) for epoch in epochs)
+    return tuple(epochs), tuple(EDF(errors=column).quantile(share) for column in errors)
 
 
 def block_widths(spec: NetworkSpec) -> tuple[int, ...]:

@@ -3,16 +3,19 @@
 from netspace.report.figures import (
     complexity_figure,
     edf_figure,
+    importance_figure,
     learning_curve_figure,
     parameter_figure,
     staircase_figure,
 )
-from netspace.report.page import StudyReport, render, write_report
+from netspace.report.page import StudyReport, render
+from netspace.report.writing import write_report
 
 __all__ = [
     "StudyReport",
     "complexity_figure",
     "edf_figure",
+    "importance_figure",
     "learning_curve_figure",
     "parameter_figure",
     "render",

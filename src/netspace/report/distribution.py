@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netspace.findings import readings
+from netspace.report.curves import Curve, curves
 from netspace.report.look import QUIET, RULE, TEXT_SIZE, space_look
 from netspace.report.scales import error_scale
 from netspace.report.sheet import SAMPLE_WIDTH, Sheet
 from netspace.report.wording import counted, short
-from netspace.stats import EDF
 from netspace.storage.population import Population
 
 if TYPE_CHECKING:
@@ -22,23 +22,26 @@ _LABEL_WIDTH, _LABEL_HEIGHT = 196.0, 35.0
 _LEADER, _BAR_STEP = 22.0, 13.0
 
 
-def draw_distributions(populations: Sequence[Population], width: float, height: float, *, beside: bool) -> Sheet:
+def draw_distributions(
+    populations: Sequence[Population], width: float, height: float, *, beside: bool, weighing: str = "networks"
+) -> Sheet:
     """Return a sheet with the EDFs; `height` is that of the drawing without labels that stand under it."""
     under = 0.0 if beside else _LABEL_HEIGHT * len(populations)
     sheet = Sheet.blank(width, height + under)
-    edfs = [readings.distribution(population) for population in populations]
+    edfs = curves(populations, weighing)
     gaps = [position for position, edf in enumerate(edfs) if edf is not None and edf.num_failed]
     beyond = _BAR_STEP * (len(gaps) + 1) if gaps else 0.0
     across = width - _LEFT - beyond - (_LABEL_WIDTH if beside else 4.0)
     up = height - _TOP - _BOTTOM
     axes = sheet.add_axes(_LEFT, _BOTTOM + under, across, up)
-    scale = error_scale(readings.error_span(edf.errors for edf in edfs if edf is not None), spacing=40.0 / across)
+    scale = error_scale(readings.error_span(population.errors for population in populations), spacing=40.0 / across)
     scale.apply(axes, "x")
     _frame(axes, "validation error" + (", logarithmic axis" if scale.is_log else ""))
-    sheet.write(0.0, sheet.height - 12.0, "share of networks with at most this error")
+    alike = "" if weighing == "networks" else f", each level of {weighing} counted alike"
+    sheet.write(0.0, sheet.height - 12.0, f"share of networks with at most this error{alike}")
     for position, edf in enumerate(edfs):
         if edf is not None:
-            _draw(axes, edf, position, scale.high)
+            _draw(axes, edf, position, (scale.low, scale.high))
     if all(edf is None for edf in edfs):
         sheet.write(_LEFT + across / 2, _BOTTOM + under + up / 2, "no network trained yet", ha="center")
     right = _LEFT + across
@@ -65,9 +68,8 @@ def draw_distributions(populations: Sequence[Population], width: float, height: 
     return sheet
 
 
-def _end(edf: EDF | None) -> float:
-    """Return how high a curve reaches: the share of the networks that did not fail."""
-    return 0.0 if edf is None else 1.0 - edf.num_failed / edf.n
+def _end(edf: Curve | None) -> float:
+    return 0.0 if edf is None else edf.end
 
 
 def _frame(axes: "Axes", words: str) -> None:
@@ -79,21 +81,22 @@ def _frame(axes: "Axes", words: str) -> None:
     axes.set_xlabel(words, labelpad=6.0)
 
 
-def _draw(axes: "Axes", edf: EDF, position: int, right: float) -> None:
-    """Draw an EDF: up at each error, level in between, and level from the last one to the right edge."""
-    errors, shares = edf.steps
-    if not errors.size:
+def _draw(axes: "Axes", edf: Curve, position: int, limits: tuple[float, float]) -> None:
+    """Draw an EDF: up at each error, level in between, and level from the last one to the right edge.
+
+    Its band begins at the left edge, where no network was as good: one that is drawn next may be.
+    """
+    if not edf.errors.size:
         return
-    look = space_look(position)
-    lower, upper = edf.band()
-    edges = np.append(100.0 * errors, right)
-    limits = np.append(lower, lower[-1]), np.append(upper, upper[-1])
-    axes.fill_between(edges, *limits, step="post", color=look.colour, alpha=0.07, linewidth=0.0)
-    for limit in limits:
+    look, errors = space_look(position), 100.0 * edf.errors
+    lower, upper = (np.append(limit, limit[-1]) for limit in edf.band)
+    edges = np.concatenate((limits[:1], errors, limits[1:]))
+    axes.fill_between(edges, lower, upper, step="post", color=look.colour, alpha=0.07, linewidth=0.0)
+    for limit in (lower, upper):
         axes.step(edges, limit, where="post", color=look.colour, alpha=0.35, linewidth=0.7)
     axes.step(
-        np.concatenate((edges[:1], edges)),
-        np.concatenate(([0.0], shares, shares[-1:])),
+        np.concatenate((errors[:1], errors, limits[1:])),
+        np.concatenate(([0.0], edf.shares, edf.shares[-1:])),
         where="post",
         color=look.colour,
         linestyle=look.dash,
@@ -104,9 +107,9 @@ def _draw(axes: "Axes", edf: EDF, position: int, right: float) -> None:
     )
 
 
-def _spread(targets: Sequence[float], edfs: Sequence[EDF | None], ceiling: float) -> list[float]:
+def _spread(targets: Sequence[float], edfs: Sequence[Curve | None], ceiling: float) -> list[float]:
     """Return heights for labels near their targets without overlap, the better median above at equal ends."""
-    medians = [math.inf if edf is None else edf.median for edf in edfs]
+    medians = [_median(edf) for edf in edfs]
     heights = list(targets)
     for position in sorted(range(len(targets)), key=lambda k: (-targets[k], medians[k], k)):
         heights[position] = min(heights[position], ceiling)
@@ -115,7 +118,13 @@ def _spread(targets: Sequence[float], edfs: Sequence[EDF | None], ceiling: float
     return [height + lift for height in heights]
 
 
-def _label(sheet: Sheet, x: float, y: float, population: Population, edf: EDF | None, position: int) -> None:
+def _median(edf: Curve | None) -> float:
+    if edf is None or edf.end < 0.5:
+        return math.inf
+    return float(edf.errors[np.searchsorted(edf.shares, 0.5)])
+
+
+def _label(sheet: Sheet, x: float, y: float, population: Population, edf: Curve | None, position: int) -> None:
     look = space_look(position)
     words = "no network trained yet"
     if edf is not None:

@@ -4,10 +4,11 @@ Each function returns a matplotlib `Figure` that belongs to no window and no glo
 into SVG or PNG.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from netspace.report import lines, scatter
+from netspace.report.bars import importance_panels
 from netspace.report.distribution import draw_distributions
 from netspace.report.look import TEXT_SIZE, figure_style, space_look
 from netspace.report.panel import AXES_LEFT, Panel
@@ -25,14 +26,16 @@ _RIGHT, _TOP, _BOTTOM = 6.0, 42.0, 24.0
 _EDGE, _GUTTER, _TITLE_HEIGHT, _LEGEND_HEIGHT, _LEGEND_WIDTH = 14.0, 20.0, 38.0, 26.0, 200.0
 
 
-def edf_figure(populations: Sequence[Population], *, width: float = 1000.0, height: float = 470.0) -> "Figure":
+def edf_figure(
+    populations: Sequence[Population], *, width: float = 1000.0, height: float = 470.0, weighing: str = "networks"
+) -> "Figure":
     """Return the exact-step EDF of each space's errors with its 95 % band; `width`, `height` [points].
 
-    Where networks failed the curve ends below 1, and the gap is marked. On less than 600 points the labels
-    stand under the drawing instead of beside it.
+    `weighing` is what counts alike, one of `curves.WEIGHINGS`. Where networks failed the curve ends below 1, and the
+    gap is marked. On less than 600 points the labels stand under the drawing instead of beside it.
     """
     with figure_style():
-        return draw_distributions(populations, width, height, beside=width >= 600.0).figure
+        return draw_distributions(populations, width, height, beside=width >= 600.0, weighing=weighing).figure
 
 
 def complexity_figure(populations: Sequence[Population]) -> "Figure":
@@ -41,10 +44,13 @@ def complexity_figure(populations: Sequence[Population]) -> "Figure":
     return compose(scatter.complexity_panels(populations), title=title, columns=3, legend=populations)
 
 
-def parameter_figure(populations: Sequence[Population]) -> "Figure":
-    """Return the error of each network against each parameter that differs between networks."""
+def parameter_figure(populations: Sequence[Population], ranges: Sequence[Mapping[str, Any]] = ()) -> "Figure":
+    """Return the error of each network against each parameter that differs between networks.
+
+    `ranges` are rows of `findings.ranges`: where the best values lie is marked at the top of the panels.
+    """
     title = "Validation error against parameters"
-    return compose(scatter.parameter_panels(populations), title=title, columns=4, legend=populations)
+    return compose(scatter.parameter_panels(populations, ranges), title=title, columns=4, legend=populations)
 
 
 def staircase_figure(populations: Sequence[Population], *, best: int = 3) -> "Figure":
@@ -59,6 +65,12 @@ def learning_curve_figure(populations: Sequence[Population]) -> "Figure":
     title = "Validation error by epoch; the median in bold"
     drawn = lines.learning_curve_panels(populations)
     return compose(drawn, title=title, columns=columns_for(len(drawn)))
+
+
+def importance_figure(forests: Sequence[Mapping[str, Any]], populations: Sequence[Population]) -> "Figure":
+    """Return how much each parameter matters to the forest of each space; `forests` are of `findings.importance`."""
+    drawn = importance_panels(forests, populations)
+    return compose(drawn, title="What matters most to the error, with 95 % limits", columns=columns_for(len(drawn)))
 
 
 def columns_for(count: int) -> int:

@@ -1,4 +1,4 @@
-"""Figures as files and as part of a page: PNG, SVG that stands alone, and SVG that takes the page's colours.
+"""Figures as files and as part of a page: PNG, PDF, SVG that stands alone, and SVG that takes the page's colours.
 
 Equal figures give equal bytes: no date is written, and names inside are counted, not drawn at random.
 """
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from netspace.report.look import HUES, THEME, figure_style
+from netspace.report.svg_paths import join_marks, shorter
 from netspace.report.wording import printable
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _NUMBER = re.compile(r"-?\d+\.\d+")
 _NUMERIC = frozenset({"d", "x", "y", "width", "height", "transform", "points", "stroke-dasharray", "stroke-width"})
 # What the page says once for all its figures, and what says nothing.
 _DROPPED = frozenset({"font-family", "stroke-dashoffset"})
+_OF_SPACE = re.compile(r"[a-z]+-(\d+)")
 _REFERENCE = re.compile(r"#([A-Za-z][\w.-]*)")
 
 
@@ -42,12 +44,21 @@ def svg(figure: "Figure") -> bytes:
     return stream.getvalue()
 
 
+def pdf(figure: "Figure") -> bytes:
+    """Return a figure as a PDF file for a paper, its text as text in embedded fonts."""
+    stream = io.BytesIO()
+    with figure_style():
+        figure.savefig(stream, format="pdf", facecolor="white", metadata={"CreationDate": None})
+    return stream.getvalue()
+
+
 def inline_svg(figure: "Figure", *, name: str, seen: str) -> str:
     """Return a figure as an `<svg>` element for a page, without inline style and without anything external.
 
     `name` begins every id inside, so that figures share a page; `seen` says what is to be seen, and a figure
     without it is hidden from screen readers. Colours become `currentColor` and the variables of
-    `look.page_variables`; fonts are those of the page.
+    `look.page_variables`; fonts are those of the page. What belongs to the space at a position, by a name such as
+    "marks-2", has that position as `data-space`.
     """
     stream = io.StringIO()
     with figure_style():
@@ -62,6 +73,9 @@ def inline_svg(figure: "Figure", *, name: str, seen: str) -> str:
         element.tail = None
         if element.tag not in {"text", "tspan"}:
             element.text = None
+    join_marks(root)
+    for path in root.iter("path"):
+        path.attrib["d"] = shorter(path.attrib["d"])
     _rename(root, name)
     _prune(root)
     _lift(root)
@@ -106,6 +120,8 @@ def _rename(root: ElementTree.Element, name: str) -> None:
     names: dict[str, str] = {}
     for element in root.iter():
         identity = element.attrib.pop("id", "")
+        if of_space := _OF_SPACE.fullmatch(identity):
+            element.attrib["data-space"] = of_space[1]
         if identity in used:
             # A definition that is written twice is twice the same, and the second is not needed.
             fresh = identity not in names

@@ -16,6 +16,12 @@ from netspace.storage.population import Population
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_LINES = 150
+"""Networks of a space above which shares of them are shaded instead of a line each."""
+
+_RANK = 9.0
+"""Points that the rank of a staircase takes."""
+
 
 def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[Panel, ...]:
     """Return one panel per space: the widths of the blocks of its best networks."""
@@ -25,7 +31,7 @@ def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[
     ]
     most_blocks = max((len(widths) for stairs in chosen for widths in stairs), default=1)
     most_width = max((max(widths) for stairs in chosen for widths in stairs), default=1)
-    x_scale = scale_of((0.0, float(most_blocks)), _whole_word, margin=0.06, floor=0.0)
+    x_scale = scale_of((0.0, float(most_blocks)), _whole_word, margin=0.1, floor=0.0)
     least_width = min((min(widths) for stairs in chosen for widths in stairs), default=1)
     y_scale = scale_of((float(least_width), float(most_width)), "{:g}".format, log_above=2.0, base=2, margin=0.08)
 
@@ -53,16 +59,7 @@ def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[
                     linewidth=thickness,
                     zorder=4 - rank / 10,
                 )
-                axes.annotate(
-                    str(rank),
-                    (len(widths), widths[-1]),
-                    xytext=(4, 0),
-                    textcoords="offset points",
-                    color=INK if rank == 1 else QUIET,
-                    fontweight="bold" if rank == 1 else "normal",
-                    size=TEXT_SIZE - 1,
-                    va="center",
-                )
+            _ranks(axes, [(len(widths), widths[-1]) for widths in stairs])
             if not stairs:
                 say(axes, "no finished network")
 
@@ -75,6 +72,27 @@ def staircase_panels(populations: Sequence[Population], best: int = 3) -> tuple[
         )
 
     return tuple(panel(position) for position in range(len(populations)))
+
+
+def _ranks(axes: "Axes", ends: Sequence[tuple[int, int]]) -> None:
+    """Write its rank at the end of each staircase, beside the rank that stands there already."""
+    placed: list[tuple[float, float]] = []
+    for rank, end in enumerate(ends, start=1):
+        across, up = (float(v) for v in axes.transData.transform(end))
+        while any(abs(across - x) < _RANK and abs(up - y) < _RANK for x, y in placed):
+            across += _RANK
+        placed.append((across, up))
+        axes.annotate(
+            str(rank),
+            (across, up),
+            xycoords="figure pixels",
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=INK if rank == 1 else QUIET,
+            fontweight="bold" if rank == 1 else "normal",
+            size=TEXT_SIZE - 1,
+            va="center",
+        )
 
 
 def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
@@ -98,10 +116,14 @@ def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...
             x_scale.apply(axes, "x")
             scale.apply(axes, "y")
             frame(axes, short(population.name), colour=look.colour, corner=failed_words(failed), unit="epoch")
-            for result, epochs, line in curves[position]:
-                _curve(axes, epochs, line, color=look.colour, linewidth=0.8, alpha=0.4)
-                if result.error is None:
-                    cross(axes, [float(epochs[-1] if epochs else first)], look.colour)
+            failed_at = [float(epochs[-1] if epochs else first) for r, epochs, _ in curves[position] if r.error is None]
+            if len(curves[position]) > MOST_LINES:
+                _shade(axes, population, look.colour, scale.high)
+                failed_at = sorted(set(failed_at))
+            else:
+                for _, epochs, line in curves[position]:
+                    _curve(axes, epochs, line, color=look.colour, linewidth=0.8, alpha=0.4)
+            cross(axes, failed_at, look.colour)
             epochs, line = readings.median_curve(population)
             _curve(axes, epochs, line, color=PAPER, linewidth=4.6, alpha=0.8)
             _curve(axes, epochs, line, color=look.colour, linewidth=2.4)
@@ -116,6 +138,14 @@ def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...
         )
 
     return tuple(panel(position) for position in range(len(populations)))
+
+
+def _shade(axes: "Axes", population: Population, colour: str, top: float) -> None:
+    """Shade where the middle half and the middle 80 % of the networks are at each epoch."""
+    for low, high in ((0.1, 0.9), (0.25, 0.75)):
+        (epochs, lower), (_, upper) = (readings.quantile_curve(population, share) for share in (low, high))
+        below, above = (np.minimum(100.0 * np.array(limit), top) for limit in (lower, upper))
+        axes.fill_between(epochs, below, above, color=colour, alpha=0.2, linewidth=0.0)
 
 
 def _curve(axes: "Axes", epochs: Sequence[int], errors: Sequence[float], **style: Any) -> None:

@@ -66,6 +66,11 @@ class SpaceLook:
         """The hue on light paper."""
         return HUES[self.hue].light
 
+    @property
+    def svg_dash(self) -> str:
+        """The dash of a line two points wide as `stroke-dasharray`; empty for one without gaps."""
+        return "" if self.dash == "-" else " ".join(f"{2 * length:g}" for length in self.dash[1])
+
 
 def space_look(position: int) -> SpaceLook:
     """Return the look of the space at a position; 36 positions differ in hue or in dash and mark.
@@ -101,6 +106,7 @@ def figure_style() -> Iterator[None]:
                 "font.size": TEXT_SIZE,
                 "lines.dash_capstyle": "butt",
                 "path.simplify": False,
+                "pdf.fonttype": 42,
                 "svg.fonttype": "none",
                 "svg.hashsalt": "netspace",
                 "text.color": INK,
@@ -124,7 +130,7 @@ def page_variables() -> str:
     dark = " ".join(f"--{name}: {colour.dark};" for name, colour in colours.items())
     uses = "".join(
         f".dot-{i} {{ background: var(--hue-{i}); }} .line-{i} {{ stroke: var(--hue-{i}); }} "
-        f".fill-{i} {{ fill: var(--hue-{i}); opacity: 0.18; }}\n"
+        f".fill-{i} {{ fill: var(--hue-{i}); opacity: 0.18; }} .fill-full-{i} {{ fill: var(--hue-{i}); }}\n"
         for i in range(len(HUES))
     )
     return f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{uses}"

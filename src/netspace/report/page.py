@@ -1,34 +1,41 @@
-"""One self-contained HTML page about a study: it opens from disk, offline, and asks nothing of anyone."""
+"""One self-contained HTML page about a study: it opens from disk, offline, and asks nothing of anyone.
+
+All of it can be read without the script, which adds what a reader does: point, zoom, sort, filter, copy, download.
+"""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from netspace.errors import StoreError
-from netspace.files import written_aside
 from netspace.findings import readings
-from netspace.report import figures, lines, scatter, tables
-from netspace.report.images import png, svg
+from netspace.findings.assumptions import Assumption, Standing
+from netspace.findings.importance import ImportanceFound
+from netspace.report import bars, cards, crowds, figures, found_tables, lines, networks, scatter, tables
+from netspace.report.curves import MOST_STEPS, curves
 from netspace.report.look import space_look
+from netspace.report.script_data import as_json, script_data
 from netspace.report.shell import drawing, families, render_page
 from netspace.report.wording import counted, printable, short
-from netspace.stats import Verdict, VerdictKind
+from netspace.stats import Verdict
 from netspace.storage.population import Population
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 BEST = 3
 """Networks of each space that are shown one by one."""
 
+SCRIPTS = ("axes.js", "curves.js", "networks.js", "page.js")
+"""The files that together are the page's script."""
+
 _OPEN_LINES = 40
+_SIGNS = {Standing.HOLDS: ("holds", "✓"), Standing.FAILS: ("fails", "✗"), Standing.NOT_ENOUGH_DATA: ("undecided", "?")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyReport:
-    """All that the page says: `study_text` is the whole study file, `facts` rows such as the data set."""
+    """All that the page says: `study_text` is the whole study file, `facts` rows such as the data set.
+
+    `ranges` are rows of `findings.ranges`; without `importance` nothing is said of what matters.
+    """
 
     title: str
     study_text: str
@@ -36,44 +43,35 @@ class StudyReport:
     verdicts: tuple[Verdict, ...] = ()
     facts: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    ranges: tuple[Mapping[str, Any], ...] = ()
+    importance: ImportanceFound | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """A verdict as the page shows it: `picture` names the small drawing, `hues` are those of its two curves.
-
-    The first curve is the better one, where there is one. `headline` holds (hue, words), where
-    only the name of a space has a hue. `claim` and `terms` together are the verdict's sentence.
-    """
-
-    picture: str
-    headline: tuple[tuple[int | None, str], ...]
-    claim: str
-    terms: str
-    hues: tuple[int, int]
-
-
-def render(report: StudyReport) -> str:
-    """Return the page; equal reports give equal pages."""
+def render(report: StudyReport, *, version: str = "") -> str:
+    """Return the page; equal reports give equal pages. A page with a `version` asks its server for newer ones."""
     populations = report.populations
     by_space = figures.columns_for(len(populations))
     return render_page(
         "page.html.jinja",
+        scripts=SCRIPTS,
+        live=bool(version),
+        version=version,
         title=printable(report.title).strip() or "Untitled study",
         lead=_lead(populations),
-        cards=[_card(verdict, populations) for verdict in report.verdicts],
+        cards=[cards.verdict_card(verdict, populations) for verdict in report.verdicts],
         num_compared=sum(bool(population.trained) for population in populations),
         numbers=tables.key_numbers(populations),
         notes=[printable(note) for note in report.notes],
+        assumptions=[_assumption(one) for one in report.assumptions],
         spaces=[{"name": printable(p.name), "hue": space_look(k).hue} for k, p in enumerate(populations)],
         legend=functools.partial(_legend, populations),
-        edf_wide=drawing(figures.edf_figure(populations), "edf", _edf_words(populations)),
-        edf_narrow=drawing(
-            figures.edf_figure(populations, width=380.0, height=340.0), "edf-narrow", _edf_words(populations)
-        ),
-        complexity=families(scatter.complexity_panels(populations), "complexity", 3),
-        parameters=families(scatter.parameter_panels(populations), "parameter", 4),
+        **_curves(populations),
+        **_panels(populations, report.ranges),
         constants=[f"{title.lower()} {value:g}" for title, value in readings.constants(populations)],
+        range_head=found_tables.RANGE_HEAD,
+        ranges=found_tables.range_rows(populations, report.ranges),
+        importance=None if report.importance is None else _importance(report.importance, populations),
         staircases=families(lines.staircase_panels(populations, BEST), "staircase", by_space),
         curves=families(lines.learning_curve_panels(populations), "curve", by_space),
         distribution_head=tables.DISTRIBUTION_HEAD,
@@ -89,39 +87,77 @@ def render(report: StudyReport) -> str:
         study_text=printable(report.study_text),
         study_lines=len(report.study_text.splitlines()),
         study_open=len(report.study_text.splitlines()) <= _OPEN_LINES,
+        **_script(populations),
     )
 
 
-def write_report(report: StudyReport, folder: str | Path) -> tuple[Path, ...]:
-    """Write `report.html` and each figure as PNG and SVG under `figures/`; return the paths, the page first.
-
-    Each file is written aside and then renamed, so that a reader never meets half of one.
-    Raises: StoreError where the folder cannot be written.
-    """
-    folder = Path(folder)
-    drawn: Mapping[str, Callable[[Sequence[Population]], Figure]] = {
-        "edf": figures.edf_figure,
-        "complexity": figures.complexity_figure,
-        "parameters": figures.parameter_figure,
-        "staircases": functools.partial(figures.staircase_figure, best=BEST),
-        "learning_curves": figures.learning_curve_figure,
+def _curves(populations: Sequence[Population]) -> dict[str, Any]:
+    """Return the drawings of the distributions, and whether they show every step."""
+    words = _edf_words(populations)
+    wide, narrow = figures.edf_figure(populations), figures.edf_figure(populations, width=380.0, height=340.0)
+    alike = any(curves(populations, "flops"))
+    return {
+        "edf_wide": drawing(wide, "edf", words),
+        "edf_narrow": drawing(narrow, "edf-narrow", words),
+        "edf_alike": alike
+        and drawing(
+            figures.edf_figure(populations, weighing="flops"), "edf-alike", f"Each level of flops alike. {words}"
+        ),
+        "most_steps": f"{MOST_STEPS:,}",
+        "exact": all(edf is None or edf.steps[0].size <= MOST_STEPS for edf in map(readings.distribution, populations)),
     }
-    page = folder / "report.html"
-    written = [page]
-    try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        with written_aside(page) as file:
-            file.write(render(report).encode())
-        for name, draw in drawn.items():
-            figure = draw(report.populations)
-            for kind, content in (("png", png(figure)), ("svg", svg(figure))):
-                written.append(folder / "figures" / f"{name}.{kind}")
-                with written_aside(written[-1]) as file:
-                    file.write(content)
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise StoreError(f"the report cannot be written to {folder}: {reason.lower()}") from None
-    return tuple(written)
+
+
+def _panels(populations: Sequence[Population], ranges: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the drawings of the networks one by one, and the words for what a mark or a line stands for."""
+    crowded = crowds.is_crowd(populations)
+    shaded = any(len(population.trained) > lines.MOST_LINES for population in populations)
+    return {
+        "complexity": families(scatter.complexity_panels(populations), "complexity", 3),
+        "parameters": families(scatter.parameter_panels(populations, ranges), "parameter", 4),
+        "crowded": crowded,
+        "marks": "One mark for all networks that are near one another; its area is their number."
+        if crowded
+        else "One mark for each network.",
+        "lines": f"one faint line for each network{' of a space with few' if shaded else ''}."
+        + (
+            f" Above {lines.MOST_LINES} networks the shades hold the middle half and the middle 80 %." if shaded else ""
+        ),
+    }
+
+
+def _importance(found: ImportanceFound, populations: Sequence[Population]) -> dict[str, Any]:
+    panels = bars.importance_panels(found.forests, populations)
+    refused = [f"{row['space']}: {row['refused']}." for row in found.forests if row["refused"]]
+    return {
+        "left_out": printable(found.left_out),
+        "panels": families(panels, "importance", figures.columns_for(len(panels))),
+        "sentences": [printable(sentence) for sentence in (*refused, *(f"{said}." for said in found.sentences))],
+        "relations": found_tables.relation_table(found.relations) if found.relations else [],
+    }
+
+
+def _assumption(one: Assumption) -> dict[str, Any]:
+    mood, sign = _SIGNS[one.standing]
+    return {
+        "mood": mood,
+        "sign": sign,
+        "standing": str(one.standing),
+        "title": printable(one.title),
+        "sentence": printable(one.sentence),
+        "evidence": [(printable(what), printable(value)) for what, value in one.evidence],
+    }
+
+
+def _script(populations: Sequence[Population]) -> dict[str, Any]:
+    """Return what the script reads: curves, all networks, and these as Parquet where that is small."""
+    from markupsafe import Markup
+
+    return {
+        "data": Markup(as_json(script_data(populations))),
+        "networks": networks.packed(populations),
+        "parquet": networks.embedded_parquet(populations),
+    }
 
 
 def _legend(populations: Sequence[Population], section: str) -> list[tuple[str, str]]:
@@ -133,13 +169,15 @@ def _legend(populations: Sequence[Population], section: str) -> list[tuple[str, 
 
 
 def _lead(populations: Sequence[Population]) -> str:
-    trained = sum(len(population.trained) for population in populations)
+    finished = sum(population.count("finished") for population in populations)
     if not populations:
         return "This study holds no design space yet."
     spaces = counted(len(populations), "design space")
+    networks = counted(sum(len(population.trained) for population in populations), "network")
+    if not finished:
+        return f"{spaces}; none of the networks drawn has an error yet."
     if len(populations) == 1:
-        return f"A population of {counted(trained, 'trained network')} from one design space, by their errors."
-    networks = counted(trained, "trained network")
+        return f"A population of {networks} from one design space, by their validation errors."
     return f"{spaces}, compared by the validation errors of {networks} drawn from them."
 
 
@@ -157,37 +195,3 @@ def _edf_words(populations: Sequence[Population]) -> str:
             middle = f", half of the networks at {100 * edf.median:.3g} %" if edf.median <= 1.0 else ""
             words.append(f"{name}: {ends}{middle}; {edf.num_failed} of {edf.n} failed.")
     return " ".join(("Share of networks with at most each validation error, a step curve per space.", *words))
-
-
-def _card(verdict: Verdict, populations: Sequence[Population]) -> Card:
-    a, b = (printable(name) for name in verdict.names)
-    hues = {population.name: space_look(k).hue for k, population in enumerate(populations)}
-    # A space that is not on the page is drawn in the last hue, a grey.
-    hue_a, hue_b = (hues.get(name, 5) for name in verdict.names)
-    first, second = (hue_a, a), (hue_b, b)
-    if verdict.kind is VerdictKind.B_MAJORISES:
-        first, second = second, first
-    headlines: dict[VerdictKind, tuple[str, tuple[tuple[int | None, str], ...]]] = {
-        VerdictKind.A_MAJORISES: ("majorises", (first, (None, "majorises"), second)),
-        VerdictKind.B_MAJORISES: ("majorises", (first, (None, "majorises"), second)),
-        VerdictKind.EQUIVALENT: ("equivalent", (first, (None, "and"), second, (None, "are equivalent"))),
-        VerdictKind.CROSSING: ("crossing", (first, (None, "and"), second, (None, "cross"))),
-        VerdictKind.UNDECIDED: ("undecided", ((None, "Undecided:"), first, (None, "or"), second)),
-    }
-    picture, headline = headlines[verdict.kind]
-    claim, terms = _halves(printable(verdict.sentence))
-    return Card(picture=picture, headline=headline, claim=claim, terms=terms, hues=(first[0], second[0]))
-
-
-def _halves(sentence: str) -> tuple[str, str]:
-    """Return a sentence as what it claims and all that follows the first semicolon outside parentheses.
-
-    >>> _halves("a majorises b (p; q); n = 3.")
-    ('a majorises b (p; q);', ' n = 3.')
-    """
-    depth = 0
-    for place, letter in enumerate(sentence):
-        depth += (letter == "(") - (letter == ")")
-        if letter == ";" and depth == 0:
-            return sentence[: place + 1], sentence[place + 1 :]
-    return sentence, ""

@@ -54,8 +54,8 @@ def frame(axes: "Axes", title: str, *, colour: str = INK, corner: str = "", unit
     axes.annotate(corner, (1, 1), xytext=(0, _TITLE_AT), ha="right", color=QUIET, size=TEXT_SIZE - 1, **above)
 
 
-def cross(axes: "Axes", at: Sequence[float], colour: str) -> None:
-    """Mark failures above the axes."""
+def cross(axes: "Axes", at: Sequence[float], colour: str, name: str = "") -> None:
+    """Mark failures above the axes; `name` is what the drawing calls the marks."""
     if not len(at):
         return
     from matplotlib.transforms import ScaledTranslation
@@ -71,6 +71,7 @@ def cross(axes: "Axes", at: Sequence[float], colour: str) -> None:
         color=colour,
         transform=axes.get_xaxis_transform() + above,
         clip_on=False,
+        gid=name or None,
     )
 
 

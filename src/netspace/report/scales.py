@@ -6,8 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FloatArray = npt.NDArray[np.float64]
 
 _LOG_STEPS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
 
@@ -21,6 +26,18 @@ class Scale:
     is_log: bool
     ticks: tuple[float, ...]
     words: tuple[str, ...]
+
+    def share(self, at: FloatArray) -> FloatArray:
+        """Return how far along the axis numbers stand: 0 at `low`, 1 at `high`."""
+        if self.is_log:
+            return np.asarray(np.log(at / self.low) / math.log(self.high / self.low))
+        return np.asarray((at - self.low) / (self.high - self.low))
+
+    def at(self, share: FloatArray) -> FloatArray:
+        """Return the numbers that stand so far along the axis: the opposite of `share`."""
+        if self.is_log:
+            return np.asarray(self.low * (self.high / self.low) ** share)
+        return np.asarray(self.low + share * (self.high - self.low))
 
     def apply(self, axes: "Axes", which: Literal["x", "y"]) -> None:
         """Give one axis of a panel these limits and ticks."""

@@ -1,14 +1,16 @@
 """Panels of dots: the error of each network against what it costs, or against what was chosen for it."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from netspace.findings import readings
 from netspace.findings.readings import FloatArray, Parameter
 from netspace.networks.complexity import MEASURES
+from netspace.report.best_ranges import draw_ranges, ranges_of, ranges_seen
+from netspace.report.crowds import crowds, is_crowd, largest
 from netspace.report.look import PAPER, space_look
 from netspace.report.panel import Panel, counts, cross, failed_words, frame, say
 from netspace.report.scales import Scale, error_scale, places, scale_of
@@ -36,8 +38,10 @@ def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
         span = readings.error_span(columns) or (1.0, 2.0)
 
         def draw(axes: "Axes") -> None:
-            scale_of(span, amount, log_above=1.0, spacing=0.15).apply(axes, "x")
-            _scatter(axes, populations, columns, scale, f"{measure.capitalize()} [{_MEASURE_UNITS[measure]}]")
+            x_scale = scale_of(span, amount, log_above=1.0, spacing=0.15)
+            _scatter(
+                axes, populations, columns, (x_scale, scale), f"{measure.capitalize()} [{_MEASURE_UNITS[measure]}]"
+            )
 
         return Panel(
             title=measure.capitalize(),
@@ -49,8 +53,11 @@ def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
     return tuple(panel(measure) for measure in MEASURES)
 
 
-def parameter_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
-    """Return one panel per parameter that differs between networks: the error of each network against it."""
+def parameter_panels(populations: Sequence[Population], ranges: Sequence[Mapping[str, Any]] = ()) -> tuple[Panel, ...]:
+    """Return one panel per parameter that differs between networks: the error of each network against it.
+
+    `ranges` are rows of `findings.ranges`, marked where a panel shows their parameter.
+    """
     scale = _error_scale(populations)
     parameters = readings.parameters(populations)
 
@@ -60,12 +67,15 @@ def parameter_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
         columns = [_spread(parameter, k, choices) for k in range(len(populations))]
 
         def draw(axes: "Axes") -> None:
-            x_scale.apply(axes, "x")
-            _scatter(axes, populations, columns, scale, parameter.title)
+            _scatter(axes, populations, columns, (x_scale, scale), parameter.title)
+            found = ranges_of(parameter, ranges, [population.name for population in populations])
+            draw_ranges(axes, found, choices if _has_places(choices, parameter.grows) else None)
 
         return Panel(
             title=parameter.title,
-            seen=f"Validation error of each network against its {parameter.title.lower()}. " + counts(populations),
+            seen=f"Validation error of each network against its {parameter.title.lower()}. "
+            + counts(populations)
+            + ranges_seen(parameter, ranges, populations),
             draw=draw,
             group=parameter.group,
         )
@@ -74,31 +84,55 @@ def parameter_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
 
 
 def _scatter(
-    axes: "Axes", populations: Sequence[Population], columns: Sequence[FloatArray], scale: Scale, title: str
+    axes: "Axes",
+    populations: Sequence[Population],
+    columns: Sequence[FloatArray],
+    scales: tuple[Scale, Scale],
+    title: str,
 ) -> None:
     """Draw the error of each network against its column; failures as crosses above the axes."""
-    scale.apply(axes, "y")
-    num_crosses = 0
-    for position, (population, column) in enumerate(zip(populations, columns, strict=True)):
-        look, errors = space_look(position), readings.all_errors(population)
+    x_scale, y_scale = scales
+    x_scale.apply(axes, "x")
+    y_scale.apply(axes, "y")
+    finite, failed = [], []
+    for population, column in zip(populations, columns, strict=True):
+        errors = readings.all_errors(population)
         known = np.isfinite(column)
-        finite, failed = known & np.isfinite(errors), known & np.isinf(errors)
-        axes.plot(
-            column[finite],
-            100.0 * errors[finite],
-            linestyle="none",
-            marker=look.mark,
-            markersize=_MARK_SIZES.get(look.mark, 5.2),
-            markerfacecolor=look.colour,
-            markeredgecolor=PAPER,
-            markeredgewidth=0.5,
-            alpha=0.85,
-        )
-        cross(axes, column[failed].tolist(), look.colour)
-        num_crosses += int(failed.sum())
-    frame(axes, title, corner=failed_words(num_crosses))
+        shown = known & np.isfinite(errors)
+        finite.append((column[shown], 100.0 * errors[shown]))
+        failed.append(column[known & np.isinf(errors)])
+    crowded = is_crowd(populations)
+    most = max((largest(x, y, x_scale, y_scale) for x, y in finite), default=0) if crowded else 0
+    for position, ((x, y), at) in enumerate(zip(finite, failed, strict=True)):
+        look = space_look(position)
+        if crowded:
+            for crowd in crowds(x, y, x_scale, y_scale, most):
+                # The smallest marks lie on top, so that no space hides another.
+                _marks(axes, crowd.x, crowd.y, position, 1.9 * crowd.size, order=3.0 - crowd.size)
+            at = x_scale.at((np.unique(np.floor(60.0 * x_scale.share(at))) + 0.5) / 60.0)
+        else:
+            _marks(axes, x, y, position)
+        cross(axes, at.tolist(), look.colour, name=f"crosses-{position}")
+    frame(axes, title, corner=failed_words(sum(at.size for at in failed)))
     if not any(population.trained for population in populations):
         say(axes, "no network trained yet")
+
+
+def _marks(axes: "Axes", x: FloatArray, y: FloatArray, position: int, size: float = 1.0, order: float = 2.0) -> None:
+    look = space_look(position)
+    axes.plot(
+        x,
+        y,
+        linestyle="none",
+        marker=look.mark,
+        markersize=size * _MARK_SIZES.get(look.mark, 5.2),
+        markerfacecolor=look.colour,
+        markeredgecolor=PAPER,
+        markeredgewidth=0.5,
+        alpha=0.85,
+        zorder=order,
+        gid=f"marks-{position}",
+    )
 
 
 def _has_places(choices: Sequence[float], grows: bool) -> bool:

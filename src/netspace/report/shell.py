@@ -1,4 +1,4 @@
-"""What every page has: one style sheet, one policy that allows nothing else, and drawings as `<svg>` elements."""
+"""What every page has: one style sheet, at most one script, a policy that allows nothing else, and `<svg>` drawings."""
 
 import base64
 import hashlib
@@ -31,12 +31,15 @@ class Family:
     drawings: tuple[str, ...]
 
 
-def render_page(template: str, **shown: Any) -> str:
-    """Return the page of a template that extends `shell.html.jinja`; equal values give equal pages."""
+def render_page(template: str, *, scripts: Sequence[str] = (), live: bool = False, **shown: Any) -> str:
+    """Return the page of a template that extends `shell.html.jinja`; equal values give equal pages.
+
+    `scripts` are files of this folder that together are the page's one script; a `live` page may ask its own server.
+    """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
-    style = page_variables() + _asset("page.css")
+    style, script = _style(), _script(scripts)
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_asset)
     )
@@ -44,8 +47,20 @@ def render_page(template: str, **shown: Any) -> str:
     return environment.get_template(template).render(
         style=Markup(style),
         icon=base64.b64encode(_ICON.encode()).decode(),
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        script=Markup(script),
+        policy=Markup(content_policy(scripts, live=live)),
+        live=live,
         **shown,
+    )
+
+
+def content_policy(scripts: Sequence[str] = (), *, live: bool = False) -> str:
+    """Return the policy of a page: its style sheet, its script by their content, and nothing from anywhere else."""
+    asks = "'self'" if live else "'none'"
+    may_run = f"'sha256-{_digest(_script(scripts))}'" if scripts else "'none'"
+    return (
+        f"default-src 'none'; style-src 'sha256-{_digest(_style())}'; script-src {may_run}; img-src data:; "
+        f"connect-src {asks}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -63,6 +78,18 @@ def families(drawn: Sequence[Panel], name: str, columns: int) -> list[Family]:
         figure = figures.panel_figure(panel, columns=columns)
         found.setdefault(panel.group, []).append(drawing(figure, f"{name}-{position}", panel.seen))
     return [Family(title=title, columns=columns, drawings=tuple(drawings)) for title, drawings in found.items()]
+
+
+def _style() -> str:
+    return page_variables() + _asset("page.css")
+
+
+def _script(names: Sequence[str]) -> str:
+    return '"use strict";\n' + "\n".join(map(_asset, names)) if names else ""
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _asset(name: str) -> str:

@@ -12,6 +12,7 @@ from netspace.report.wording import amount, counted, duration, listed, percent, 
 from netspace.storage.population import Population
 
 _SHORT_DIGEST = 8
+_MOST_REASONS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +61,10 @@ SAMPLING_HEAD = (
     "in budget",
     "acceptance",
     "networks",
-    "trained",
+    "with a result",
     "of these diverged",
     "of these failed",
-    "not yet trained",
+    "still waiting",
 )
 
 
@@ -97,8 +98,12 @@ def failure_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
             for result in population.results
             if result is not None and result.error is None
         )
-        for (status, reason), count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
+        told = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+        for (status, reason), count in told[:_MOST_REASONS]:
             rows.append(_row(populations, position, (str(count), status, printable(reason))))
+        if others := sum(count for _, count in told[_MOST_REASONS:]):
+            words = (str(others), "various", "other reasons, which the table of all networks names")
+            rows.append(_row(populations, position, words))
     return tuple(rows)
 
 
@@ -135,10 +140,10 @@ def best_rows(populations: Sequence[Population], best: int) -> tuple[Row, ...]:
 
 
 def key_numbers(populations: Sequence[Population]) -> tuple[KeyNumber, ...]:
-    """Return what a hurried reader wants: how many were trained, how many failed, the best, the time."""
+    """Return what a hurried reader wants: how many have a result, how many failed, the best, the time."""
     total, trained = sum(map(len, populations)), sum(len(p.trained) for p in populations)
     failed = sum(map(readings.num_failed, populations))
-    waiting = f"of {counted(total, 'network')} trained" if trained < total else "networks trained, all of them"
+    waiting = f"of {counted(total, 'network')} {'has' if total == 1 else 'have'} a result"
     best = min(
         (
             (float(readings.all_errors(p)[i]), position)
@@ -149,8 +154,8 @@ def key_numbers(populations: Sequence[Population]) -> tuple[KeyNumber, ...]:
     )
     seconds = sum(r.seconds for p in populations for r in p.results if r is not None)
     return (
-        KeyNumber(value=str(trained), label=waiting),
-        KeyNumber(value=str(failed), label="failed; they count as worse than every other"),
+        KeyNumber(value=f"{trained:,}", label=waiting),
+        KeyNumber(value=f"{failed:,}", label="failed; they count as worse than every other"),
         KeyNumber(value="none yet", label="best validation error")
         if best is None
         else KeyNumber(
