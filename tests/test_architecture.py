@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "running": {"errors", "backends", "execution", "networks", "storage", "training"},
-    "judging": {"errors", "findings", "stats", "storage", "study_file"},
+    "telling": {"errors", "values", "findings", "report", "stats", "storage", "study_file", "training"},
     "study": GROUND
     | {
         "networks",
@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "findings",
         "report",
         "running",
-        "judging",
+        "telling",
         "study_file",
     },
     "cli": GROUND
@@ -52,7 +52,7 @@ MAY_IMPORT = {
         "networks",
         "report",
         "running",
-        "judging",
+        "telling",
         "spaces",
         "stats",
         "storage",

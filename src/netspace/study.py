@@ -5,7 +5,6 @@ page and its figures. Nothing is written before everything that can be wrong in 
 """
 
 import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,20 +17,18 @@ from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor, default_workers
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
-from netspace.judging import judge, judge_assumptions, undecided_spaces
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
 from netspace.stats import Verdict
-from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
+from netspace.telling import check_plan, judge, judge_assumptions, seed_repeats, study_facts, tell, undecided_spaces
 from netspace.training.data import Dataset
 from netspace.training.packs import open_packed, pack, reuse_or_load
-from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 
 if TYPE_CHECKING:
@@ -187,7 +184,7 @@ class Study:
                 f"output folder {str(self.folder)!r} holds a file named {self._pack_folder.name!r}; move it"
             )
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
-        facts = self._facts(drawn.data)
+        facts = study_facts(self.spec, drawn.data)
         with Store.create(self.store_path, study=identity, text=self.text, facts=facts, expand=_with_defaults) as store:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
@@ -238,39 +235,21 @@ class Study:
             return store.populations()
 
     def verdicts(self, *, normalised: str | None = None) -> tuple[Verdict, ...]:
-        """Return the verdict of every pair of spaces that has results; see `judging.judge`.
+        """Return the verdict of every pair of spaces that has results; see `telling.judge`.
 
         Raises: InputError as there; StoreError, also where the store was judged by another plan of looks.
         """
         with Store.open(self.store_path) as store:
-            self._check_plan(store)
+            check_plan(self.spec, store)
             return judge(self.spec, store.populations(), normalised=normalised)
-
-    def _check_plan(self, store: Store) -> None:
-        difference = values.first_difference(plan_of_looks(store.study), plan_of_looks(self.spec.identity()))
-        if difference is not None:
-            raise StoreError(
-                "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
-                "study file".format(str(self.store_path), *difference)
-            )
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
-        return self._assumptions(self.populations())
-
-    def _assumptions(self, populations: Sequence[Population]) -> tuple[Assumption, ...]:
-        checked = self.checked()
-        return judge_assumptions(
-            self.spec,
-            populations,
-            dear=checked.get("epochs", ()),
-            repeats=self.repeats(),
-            rescaled=checked.get("budget", ()),
-        )
+        return judge_assumptions(self.spec, self.populations(), self.checked())
 
     def repeats(self) -> tuple[tuple[Population, ...], ...]:
         """Return the populations that were trained from other seeds, one entry per seed that has begun."""
-        return tuple(found for name, found in self.checked().items() if name.startswith("seed_"))
+        return seed_repeats(self.checked())
 
     def results(self) -> list[dict[str, Any]]:
         """Return one row per network: space, position, digest, spec, complexity, status, error, seconds."""
@@ -311,32 +290,8 @@ class Study:
 
         It shows the study file as it was last run, which need not be the file of today.
         """
-        from netspace.findings import importance as matters
-        from netspace.findings.ranges import range_rows
-        from netspace.report import StudyReport
-
         with Store.open(self.store_path) as store:
-            facts, text = store.facts, store.text
-            backend = Counter(
-                ", ".join(f"{name} {version}" for name, version in sorted(attempt["versions"].items()))
-                for attempt in store.attempts()
-                if attempt["versions"]
-            )
-            self._check_plan(store)
-            populations = store.populations()
-        waiting = any(len(population.trained) < len(population) for population in populations)
-        spaces = self.spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
-        return StudyReport(
-            title=self.spec.name,
-            study_text=text,
-            populations=populations,
-            verdicts=judge(self.spec, populations),
-            facts=facts["rows"] | {"Backend": "; ".join(backend) or self.spec.backend},
-            notes=tuple(facts["notes"]),
-            ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
-            importance=matters.importance(populations, spaces) if while_waiting or not waiting else None,
-            assumptions=self._assumptions(populations),
-        )
+            return tell(self.spec, store, self.checked(), while_waiting=while_waiting)
 
     def _workers(self) -> Executor:
         workers = self.spec.workers
@@ -353,39 +308,10 @@ class Study:
                 f"recipe.shift (={recipe.shift}) must be below the resolution (={data.resolution}) [pixels]"
             )
 
-    def _facts(self, data: Dataset) -> dict[str, Any]:
-        """Return what the page says of the study, so that the store alone is enough to make it again."""
-        recipe, seed, training = self.spec.recipe, self.spec.seed, self.spec.trained_from
-        rows = {
-            "Data": f"{data.name}: {len(data.training):,} training and {len(data.validation):,} validation "
-            f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test "
-            "split was not touched",
-            "Data fingerprint": data.fingerprint,
-            "Budget": self.spec.budget.budget().describe(),
-            "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
-            f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
-            f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
-            "Seed": f"{seed}, training {training}" if training != seed else str(seed),
-        }
-        if self.spec.looks:
-            rows["Looks"] = f"verdicts are judged at {', '.join(map(str, self.spec.looks))} networks of each space"
-        return {"rows": rows, "notes": list(data.notes)}
-
 
 def _in_turn(trials: Iterable[Sequence[Trial]]) -> list[Trial]:
     """Return network i of every space in turn, so that a run that is stopped has compared like with like."""
     return [trial for turn in zip(*trials, strict=True) for trial in turn]
-
-
-def _extras(recipe: TrainingRecipe) -> str:
-    """Return the choices of a recipe that are often left out, in words; empty where they are."""
-    extras = {
-        "warm-up over {} epochs": recipe.warmup_epochs,
-        "label smoothing {}": recipe.label_smoothing,
-        "mirrored images": recipe.flip,
-        "images shifted by up to {} pixels": recipe.shift,
-    }
-    return "".join(f", {text.format(f'{value:g}')}" for text, value in extras.items() if value)
 
 
 def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:

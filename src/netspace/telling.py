@@ -1,0 +1,145 @@
+"""What a study tells: its verdicts, how the assumptions stand, and all that its page says, by the terms of its file."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from netspace import values
+from netspace.errors import InputError, StoreError
+from netspace.findings.assumptions import Assumption, assumptions
+from netspace.findings.importance import importance
+from netspace.findings.normalised import complexities
+from netspace.findings.ranges import range_rows
+from netspace.stats import Criteria, Verdict, VerdictKind, compare_all, compare_at_looks
+from netspace.stats.ranges import SHARE
+from netspace.storage.population import Population
+from netspace.storage.store import Store
+from netspace.study_file import StudySpec, plan_of_looks
+from netspace.training.data import Dataset
+from netspace.training.recipe import TrainingRecipe
+
+if TYPE_CHECKING:  # it brings matplotlib, which no verdict needs
+    from netspace.report import StudyReport
+
+
+def judge(spec: StudySpec, populations: Sequence[Population], *, normalised: str | None = None) -> tuple[Verdict, ...]:
+    """Return the verdict of every pair of spaces that has results, corrected for their number.
+
+    Where looks are planned, it is the verdict of a pair's last look so far, or of the one that decided it.
+    `normalised` names the measure of complexity in which each pair is made alike before.
+    Raises: InputError for an unknown measure, and for a normalised verdict of a study that plans looks.
+    """
+    terms: dict[str, Any] = spec.comparison.terms
+    if spec.looks:
+        if normalised is not None:
+            raise InputError(
+                f"normalised (={normalised!r}): this study plans looks, and at these only plain errors are judged"
+            )
+        leading = {population.name: population.leading_errors for population in populations}
+        spaces = {space.name: leading.get(space.name, ()) for space in spec.spaces}
+        return compare_at_looks(spaces, spec.looks, **terms)
+    trained = [population for population in populations if population.trained]
+    if normalised is not None:
+        terms |= {"measure": normalised, "complexity": complexities(trained, normalised)}
+    return compare_all({p.name: p.errors for p in trained}, **terms) if len(trained) > 1 else ()
+
+
+def undecided_spaces(spec: StudySpec, populations: Sequence[Population]) -> list[str]:
+    """Return the spaces with a pair that no look has decided yet."""
+    decided = {verdict.names for verdict in judge(spec, populations) if verdict.kind is not VerdictKind.UNDECIDED}
+    names = [space.name for space in spec.spaces]
+    waiting = [pair for pair in itertools.combinations(names, 2) if pair not in decided]
+    return [name for name in names if any(name in pair for pair in waiting)]
+
+
+def check_plan(spec: StudySpec, store: Store) -> None:
+    """Refuse to judge a store by another plan of looks than its own. Raises: StoreError."""
+    difference = values.first_difference(plan_of_looks(store.study), plan_of_looks(spec.identity()))
+    if difference is not None:
+        raise StoreError(
+            "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
+            "study file".format(str(store.path), *difference)
+        )
+
+
+def judge_assumptions(
+    spec: StudySpec, populations: Sequence[Population], checked: Mapping[str, Sequence[Population]]
+) -> tuple[Assumption, ...]:
+    """Return how the four assumptions stand, by a study's populations and those of its checks, by name."""
+    network = next((spec for population in populations for spec in population.networks), None)
+    classes, channels = (network.num_classes, network.in_channels) if network is not None else (2, 1)
+    return assumptions(
+        populations,
+        spec.design_spaces(num_classes=classes, in_channels=channels),
+        criteria=Criteria(**spec.comparison.terms),
+        dear=checked.get("epochs", ()),
+        repeats=seed_repeats(checked),
+        rescaled=checked.get("budget", ()),
+    )
+
+
+def seed_repeats(checked: Mapping[str, Sequence[Population]]) -> tuple[tuple[Population, ...], ...]:
+    """Return the populations of those checks that train from other seeds."""
+    return tuple(tuple(found) for name, found in checked.items() if name.startswith("seed_"))
+
+
+def tell(
+    spec: StudySpec, store: Store, checked: Mapping[str, Sequence[Population]], *, while_waiting: bool = True
+) -> "StudyReport":
+    """Return all that the page says, read from a store and its checks as they are now.
+
+    What matters most takes a second or more per space; with `while_waiting` false it is told once no network waits.
+    """
+    from netspace.report import StudyReport
+
+    check_plan(spec, store)
+    facts, text, populations = store.facts, store.text, store.populations()
+    backend = Counter(
+        ", ".join(f"{name} {version}" for name, version in sorted(attempt["versions"].items()))
+        for attempt in store.attempts()
+        if attempt["versions"]
+    )
+    waiting = any(len(population.trained) < len(population) for population in populations)
+    spaces = spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
+    return StudyReport(
+        title=spec.name,
+        study_text=text,
+        populations=populations,
+        verdicts=judge(spec, populations),
+        facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
+        notes=tuple(facts["notes"]),
+        ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
+        importance=importance(populations, spaces) if while_waiting or not waiting else None,
+        assumptions=judge_assumptions(spec, populations, checked),
+    )
+
+
+def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
+    """Return what the page says of a study, so that the store alone is enough to make it again."""
+    recipe, seed, training = spec.recipe, spec.seed, spec.trained_from
+    rows = {
+        "Data": f"{data.name}: {len(data.training):,} training and {len(data.validation):,} validation "
+        f"images of {data.resolution}x{data.resolution} pixels, {data.num_classes} classes; the test "
+        "split was not touched",
+        "Data fingerprint": data.fingerprint,
+        "Budget": spec.budget.budget().describe(),
+        "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
+        f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
+        f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
+        "Seed": f"{seed}, training {training}" if training != seed else str(seed),
+    }
+    if spec.looks:
+        rows["Looks"] = f"verdicts are judged at {', '.join(map(str, spec.looks))} networks of each space"
+    return {"rows": rows, "notes": list(data.notes)}
+
+
+def _extras(recipe: TrainingRecipe) -> str:
+    """Return the choices of a recipe that are often left out, in words; empty where they are."""
+    extras = {
+        "warm-up over {} epochs": recipe.warmup_epochs,
+        "label smoothing {}": recipe.label_smoothing,
+        "mirrored images": recipe.flip,
+        "images shifted by up to {} pixels": recipe.shift,
+    }
+    return "".join(f", {text.format(f'{value:g}')}" for text, value in extras.items() if value)
