@@ -43,6 +43,19 @@ MAY_IMPORT = {
         "telling",
         "study_file",
     },
+    "study_text": {"values", "study_file"},
+    "principles": GROUND
+    | {
+        "execution",
+        "findings",
+        "running",
+        "spaces",
+        "stats",
+        "storage",
+        "study",
+        "study_file",
+        "study_text",
+    },
     "cli": GROUND
     | {
         "__version__",
@@ -50,6 +63,7 @@ MAY_IMPORT = {
         "execution",
         "findings",
         "networks",
+        "principles",
         "report",
         "running",
         "telling",

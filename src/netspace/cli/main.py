@@ -12,7 +12,19 @@ from typing import Annotated, Any
 import typer
 
 from netspace import __version__
-from netspace.cli import assumptions, bench, importance, networks, ranges, samplesize, serve, spaces, stores, studies
+from netspace.cli import (
+    assumptions,
+    bench,
+    importance,
+    networks,
+    principles,
+    ranges,
+    samplesize,
+    serve,
+    spaces,
+    stores,
+    studies,
+)
 from netspace.errors import NetspaceError
 
 app = typer.Typer(
@@ -23,7 +35,7 @@ app = typer.Typer(
     help="Design network design spaces: sample networks, train them cheaply, compare spaces by their errors.",
 )
 
-for part in (networks, spaces, studies, serve, ranges, importance, assumptions, samplesize):
+for part in (networks, spaces, studies, serve, ranges, importance, assumptions, principles, samplesize):
     app.add_typer(part.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(stores.app, name="store")

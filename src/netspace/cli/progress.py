@@ -20,11 +20,14 @@ LINE_SECONDS = 10.0
 
 
 @contextmanager
-def progress_display(what: str = "") -> Iterator[Callable[["StudyProgress"], None]]:
-    """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere.
+def progress_display(what: str = "", *, quiet: bool = False) -> Iterator[Callable[["StudyProgress"], None]]:
+    """Yield what shows a run's progress: one line that changes on a terminal, plain lines elsewhere; or nothing.
 
     `what` begins each line, where it is not the study itself that runs.
     """
+    if quiet:
+        yield lambda progress: None
+        return
     screen = console()
     if screen.is_terminal:
         with Live(console=screen, refresh_per_second=4, transient=True) as live:

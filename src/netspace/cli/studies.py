@@ -54,7 +54,7 @@ def run(
     executor = None if workers is None else ProcessExecutor(workers)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
     for what, one in {"": study, **checks}.items():
-        with progress_display(what) as display, _stop_on_signal() as should_stop:
+        with progress_display(what) as display, stop_on_signal() as should_stop:
             done = one.run(
                 executor=executor,
                 data_dir=data_dir,
@@ -162,7 +162,7 @@ def _assisted(study: "Study") -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[Callable[[], bool]]:
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts as usual.
 
     Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts.

@@ -12,7 +12,7 @@ from netspace.findings.readings import RULE_TITLES, STAGE_FIELDS
 from netspace.spaces.relations import Fixed, Increasing, Relation, Share, Total, Violation
 from netspace.spaces.union import Space
 from netspace.spaces.violations import violated_relation
-from netspace.stats import cost_per_step, forest_importance, shift, two_routes
+from netspace.stats import Cost, cost_per_step, forest_importance, shift, two_routes
 from netspace.storage.outcomes import Outcomes
 from netspace.storage.population import Population
 
@@ -103,7 +103,7 @@ def relation_rows(populations: Sequence[Population], spaces: dict[str, Space]) -
                 violations.setdefault(relation, []).append((holds, violates))
     rows = []
     for relation, pairs in violations.items():
-        within, cost = _within(relation, populations)
+        within, cost = relation_within(relation, populations)
         between = []
         for holds, violates in pairs:
             found = shift(holds.errors, violates.errors)
@@ -150,8 +150,11 @@ def most_important(forests: list[dict[str, Any]], relations: list[dict[str, Any]
     ]
 
 
-def _within(relation: Relation, populations: Sequence[Population]) -> tuple[dict[str, Any], Any]:
-    """Return what the spaces say in which a relation is broken by some networks only, and the cost per step."""
+def relation_within(relation: Relation, populations: Sequence[Population]) -> tuple[dict[str, Any], Cost | None]:
+    """Return what the spaces say in which a relation is broken by some networks only, and the cost per step.
+
+    A relation that gives the values is broken at stages, any other one at steps from a stage to the next.
+    """
     counted = [(population, _broken_steps(relation, population)) for population in populations]
     mixed = [(population, steps) for population, steps in counted if np.unique(steps).size > 1]
     row: dict[str, Any] = {"spaces": [p.name for p, _ in mixed], "networks": 0, "obey": 0}
@@ -169,8 +172,8 @@ def _within(relation: Relation, populations: Sequence[Population]) -> tuple[dict
 
 
 def _broken_steps(relation: Relation, population: Population) -> Any:
-    """Return at how many steps from stage to stage each trained network breaks a relation: (trained,), or nothing."""
-    if isinstance(relation, Fixed | Total | Violation):
+    """Return at how many steps (or stages) each trained network breaks a relation: (trained,), or nothing."""
+    if isinstance(relation, Total | Violation):
         return np.zeros(0)  # not told step by step
     counts = []
     for i in population.trained:
@@ -178,7 +181,10 @@ def _broken_steps(relation: Relation, population: Population) -> Any:
         # goes with all else that the rule decides.
         drawn = [value for name, value in population.drawn[i].items() if name.startswith(f"{relation.parameter}[")]
         row = np.array(drawn)
-        counts.append(int((~relation.allows(row[:-1], row[1:])).sum()))
+        if isinstance(relation, Fixed):
+            counts.append(int((row != relation.values[: len(row)]).sum()))
+        else:
+            counts.append(int((~relation.allows(row[:-1], row[1:])).sum()))
     return np.array(counts)
 
 

@@ -4,6 +4,7 @@ from netspace.stats.agreement import Agreement, PairAgreement, agreement, claim
 from netspace.stats.assisted import AssistedDifference, AssistedSample, assist, assisted_difference, holm
 from netspace.stats.bands import anytime_half_width, dkw_half_width
 from netspace.stats.correlation import RankCorrelation, rank_correlation
+from netspace.stats.decision import Decision, DecisionKind, decide, networks_if_harmless
 from netspace.stats.edf import EDF, complexity_weights
 from netspace.stats.effects import Effect
 from netspace.stats.estimate import Estimate
@@ -31,6 +32,8 @@ __all__ = [
     "BestTrend",
     "Cost",
     "Criteria",
+    "Decision",
+    "DecisionKind",
     "Direction",
     "Effect",
     "Estimate",
@@ -64,12 +67,14 @@ __all__ = [
     "compare_at_looks",
     "complexity_weights",
     "cost_per_step",
+    "decide",
     "dkw_half_width",
     "fidelity",
     "forest_importance",
     "holm",
     "interplay",
     "make_alike",
+    "networks_if_harmless",
     "noise_ceiling",
     "nominal_levels",
     "normalised_edf",
