@@ -8,7 +8,7 @@ both, and the errors of one side are lowered by one point (and no further than t
 are. Means of two such sides differ as those of independent samples do. A plan wins where it calls the better side
 better, one-sidedly at 5 %. For each plan the networks per space at which it wins in 80 % of the deals are read from a
 probit line through the share won over the root of n. The level is the share won, with as many networks, where
-nothing was lowered.
+nothing was lowered. A plan of several looks may stop before its most networks; "networks each" is then their mean.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy.typing as npt
 from scipy import special
 
 from netspace.findings.assisted import known_spaces
-from netspace.stats import Known, assist, assisted_difference
+from netspace.stats import Known, assist, assisted_difference, nominal_levels, planned_looks
 from netspace.stats.dominance import joint_steps, rank_test, somewhere_better_p_value
 from netspace.storage.population import Population
 from netspace.study import Study
@@ -39,8 +39,18 @@ Looks = Callable[[Process, int], tuple[bool, int]]
 
 
 def once(p_value: Process, most: int) -> tuple[bool, int]:
-    """Look once, at the end. A plan of several looks has its own boundary and may stop before."""
+    """Look once, at the end."""
     return p_value(most) <= LEVEL, most
+
+
+def five_times(p_value: Process, most: int) -> tuple[bool, int]:
+    """Look five times, as `netspace run --until-decided` does, and stop where A has won."""
+    looks = planned_looks(most, 5)
+    levels = nominal_levels(tuple(n / most for n in looks), LEVEL)
+    for n, level in zip(looks, levels, strict=True):
+        if p_value(n) <= level:
+            return True, n
+    return False, most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +106,12 @@ def assisted(recorded: Recorded, deal: Deal, shift: float) -> float:
 
 
 PLANS = {
-    "plain: Kolmogorov-Smirnov": kolmogorov_smirnov,
-    "rank sum": ranks,
-    f"rank sum, {STRATA} strata of flops": strata,
-    "assisted by covariates": assisted,
+    "plain: Kolmogorov-Smirnov": (kolmogorov_smirnov, once),
+    "rank sum": (ranks, once),
+    f"rank sum, {STRATA} strata of flops": (strata, once),
+    "rank sum, 5 looks": (ranks, five_times),
+    "assisted by covariates": (assisted, once),
+    "assisted by covariates, 5 looks": (assisted, five_times),
 }
 
 
@@ -109,7 +121,7 @@ def won(
     n: int,
     shift: float,
     deals: int,
-    looks: Looks = once,
+    looks: Looks,
 ) -> tuple[float, float]:
     """Return the share of deals of at most n networks per space that A won, and how many were trained on average."""
     rng = np.random.default_rng(n)  # the same deals for every plan
@@ -140,20 +152,21 @@ def show(recorded: Recorded, shift: float, deals: int) -> None:
         f"{recorded.name}: {2 * most} networks, errors spread by {spread:.1f} points, {recorded.seconds:.2f} s each; "
         f"shift {100 * shift:g} point, level {100 * LEVEL:g} %, power {100 * POWER:g} %, {deals} deals each"
     )
-    print(f"{'plan':32}{'networks each':>14}{'core-hours':>12}{'of plain':>10}{'level':>9}")
+    print(f"{'plan':32}{'at most':>9}{'networks each':>15}{'core-hours':>12}{'of plain':>10}{'level':>9}")
     plain = None
-    for name, plan in PLANS.items():
-        shares = [won(plan, recorded, n, shift, deals)[0] for n in sizes]
+    for name, (plan, looks) in PLANS.items():
+        shares = [won(plan, recorded, n, shift, deals, looks)[0] for n in sizes]
         needed = networks_needed(sizes, shares, deals)
         if not np.isfinite(needed):
-            print(f"{name:32}{'not reached':>14}  share won {shares[-1]:.2f} at {sizes[-1]}")
+            print(f"{name:32}{'not reached':>9}  share won {shares[-1]:.2f} at {sizes[-1]}")
             continue
-        plain = plain or needed
         at = min(round(needed), most)
-        level, _ = won(plan, recorded, at, 0.0, 2 * deals)
+        level, _ = won(plan, recorded, at, 0.0, 2 * deals, looks)
+        trained = needed * won(plan, recorded, at, shift, deals, looks)[1] / at
+        plain = plain or trained
         beyond = "*" if needed > most else ""
-        hours = 2 * needed * recorded.seconds / 3600
-        row = f"{name:32}{beyond + str(round(needed)):>14}{hours:>12.3f}{100 * needed / plain:>8.0f} %"
+        hours = 2 * trained * recorded.seconds / 3600
+        row = f"{name:32}{beyond + str(round(needed)):>9}{trained:>15.0f}{hours:>12.3f}{100 * trained / plain:>8.0f} %"
         print(f"{row}{100 * level:>7.1f} %", flush=True)
     print("* beyond half of the recorded networks: the probit line goes on\n")
 
