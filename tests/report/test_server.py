@@ -137,7 +137,10 @@ def test_a_port_that_is_taken_is_one_sentence_with_a_free_one(growing: GrowingSt
         pass
 
 
-def test_the_command_prints_its_address_and_ends_on_ctrl_c(growing: GrowingStudy, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_prints_its_address_and_ends_when_told(
+    growing: GrowingStudy, tmp_path: Path, number: signal.Signals
+) -> None:
     command = [sys.executable, "-m", "netspace", "serve", str(growing.study.folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -145,9 +148,10 @@ def test_the_command_prints_its_address_and_ends_on_ctrl_c(growing: GrowingStudy
             port = int(line.partition("http://127.0.0.1:")[2].partition("/")[0])
             status, _, body = ask(port)
             assert (status, b"growing" in body) == (200, True)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
         finally:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+            process.kill()
     assert (process.returncode, out.strip(), err) == (0, "ended", "")
     assert os.listdir(tmp_path) == []
 

@@ -1,5 +1,6 @@
 """The command that shows a study's page while it runs."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -27,6 +28,8 @@ def serve(
     press = Press(lambda: study.findings(while_waiting=False), study.stamp)
     with serving(press, port) as server:
         console().print(f"the page of {study.spec.name!r} is at {address(server)} (Ctrl-C ends it)", soft_wrap=True)
+        for number in (signal.SIGINT, signal.SIGTERM):  # also where whoever started this ignores them
+            signal.signal(number, signal.default_int_handler)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
