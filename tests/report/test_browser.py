@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+from netspace.findings.assumptions import Assumption, Standing
 from netspace.networks.spec import NetworkSpec
 from netspace.report import StudyReport, render
+from netspace.report.networks import columns
 from netspace.report.server import address
 from netspace.stats import EDF
 from netspace.storage.population import Population
+from netspace.storage.table_files import csv_bytes
 from tests.report.conftest import SCRIPT, population
 from tests.report.growing import GrowingStudy, served
 
@@ -198,6 +201,12 @@ def test_what_is_saved_is_what_is_shown(opened: Opened, populations: tuple[Popul
     assert [NetworkSpec.from_dict(json.loads(line["spec"])) for line in lines] == list(specs)
     assert [NetworkSpec.from_dict(record["spec"]) for record in records] == list(specs)
     assert [record["error"] for record in records] == [r.error if r else None for r in populations[0].results]
+    beside = csv.DictReader(io.StringIO(csv_bytes(columns(populations)).decode(), newline=""))
+    same = [name for name in lines[0] if name not in {"seconds", "spec"}]  # a script writes 4 for 4.0
+    assert list(lines[0]) == list(columns(populations))
+    assert [[line[name] for name in same] for line in lines] == [[one[name] for name in same] for one in beside][
+        : len(lines)
+    ]
     assert lines[-1]["reason"] == "out of memory <script>alert(2)</script>"
     assert parquet.read_table(io.BytesIO(opened.saved("Parquet"))).num_rows == 32
 
@@ -219,6 +228,20 @@ def test_a_phone_shows_the_page_without_sideways_scrolling(browser: Any, path: P
     assert one.tab.locator("h1").evaluate("h1 => getComputedStyle(h1).fontWeight") == "720"
     assert one.complaints == []
     one.context.close()
+
+
+def test_long_names_stay_on_the_page(browser: Any, tmp_path: Path, report: StudyReport) -> None:
+    names = ("a" * 120, "a name of many words " * 6)
+    told = Assumption(title="claim", standing=Standing.HOLDS, sentence="so", evidence=tuple((n, "yes") for n in names))
+    shown = replace(report, populations=tuple(map(population, names)), verdicts=(), assumptions=(told,))
+    (tmp_path / "long.html").write_text(render(shown), encoding="utf-8")
+    for width in (390, 1280):
+        one = Opened(browser, (tmp_path / "long.html").as_uri(), viewport={"width": width, "height": 800})
+        assert one.tab.evaluate("document.documentElement.scrollWidth") == width
+        ends = one.tab.evaluate("[...document.querySelectorAll('.card *')].map((e) => e.getBoundingClientRect().right)")
+        assert max(ends) < width
+        assert one.complaints == []
+        one.context.close()
 
 
 def test_without_a_script_figures_and_tables_are_all_there(browser: Any, path: Path) -> None:

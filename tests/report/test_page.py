@@ -161,7 +161,7 @@ def test_findings_are_shown_where_there_are_some(report: StudyReport, population
     refused = {"space": names[2], "networks": 6, "explained": None, "groups": [], "refused": "not enough data"}
     importance = ImportanceFound(forests=(told, refused), sentences=("depth matters <most>",))
     assumptions = tuple(
-        Assumption(title=f"claim {k}", standing=standing, sentence="because <b>", evidence=(("tau", "0.4"),))
+        Assumption(title=f"claim {k}", standing=standing, sentence="because <b> `x < 1`", evidence=(("tau", "0.4"),))
         for k, standing in enumerate(Standing)
     )
     shown = render(replace(report, ranges=ranges, importance=importance, assumptions=assumptions))
@@ -174,7 +174,16 @@ def test_findings_are_shown_where_there_are_some(report: StudyReport, population
     assert "claim 0: holds" in text
     assert "claim 1: does not hold" in text
     assert "claim 2: not enough data" in text
-    assert text.count("because <b>") == 3
+    assert text.count("because <b> x < 1") == 3
+    assert shown.count("<code>x &lt; 1</code>") == 3
+
+
+def test_of_many_verdicts_the_decided_ones_come_first(report: StudyReport) -> None:
+    better, worse, alike = ([k / 1000 + shift for k in range(60)] for shift in (0.0, 0.3, 0.001))
+    undecided, decided = compare(better, alike, names=("a", "b")), compare(better, worse, names=("a", "c"))
+    assert (undecided.kind, decided.kind) == (VerdictKind.UNDECIDED, VerdictKind.A_MAJORISES)
+    text = Reader(render(replace(report, verdicts=(undecided, decided)))).text
+    assert text.index("a majorises c") < text.index("Undecided: a or b")
 
 
 def test_what_was_not_found_has_no_section(page: str) -> None:

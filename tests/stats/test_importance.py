@@ -5,9 +5,11 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
 from netspace.errors import InputError
 from netspace.stats import Cost, Shift, cost_per_step, forest_importance, shift, two_routes
+from netspace.stats.importance import TREES, _out_of_bag
 
 
 def additive(n: int, seed: int = 0) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -63,6 +65,15 @@ def test_noise_is_refused(n):
             assert found.refused.endswith("% of the spread (out-of-bag R2), at least 20 % is needed")
             assert found.groups == ()
     assert told <= 1
+
+
+def test_the_trees_are_those_of_a_random_forest():
+    groups, errors, _ = additive(80)
+    known = np.column_stack(list(groups.values())).astype(np.float32)
+    forest = RandomForestRegressor(
+        n_estimators=TREES, max_features=1 / 3, min_samples_leaf=5, random_state=3, oob_score=True
+    ).fit(known, errors)
+    assert _out_of_bag(known, errors, known[None], 3)[0].tolist() == pytest.approx(forest.oob_prediction_.tolist())
 
 
 def test_strata_give_nothing_to_a_parameter_that_only_follows_complexity():

@@ -227,7 +227,9 @@ class TestDownload:
             path.unlink()
         assert source.files() == files
 
-    @pytest.mark.parametrize("packed", [gzip.compress(b"another file", mtime=0), b"<html>no gzip</html>", b"\x1f\x8b\x08"])
+    @pytest.mark.parametrize(
+        "packed", [gzip.compress(b"another file", mtime=0), b"<html>no gzip</html>", b"\x1f\x8b\x08"]
+    )
     def test_wrong_file_leaves_nothing(self, served, tmp_path, packed):
         folder, address = served
         (folder / f"{TRAIN_IMAGES}.gz").write_bytes(packed)

@@ -24,6 +24,11 @@ class Card:
     hues: tuple[int, int]
 
 
+def decided_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return verdicts in their order, what is undecided after the others: of many spaces few pairs are decided."""
+    return sorted(verdicts, key=lambda verdict: verdict.kind is VerdictKind.UNDECIDED)
+
+
 def verdict_card(verdict: Verdict, populations: Sequence[Population]) -> Card:
     """Return the card of a verdict."""
     a, b = (printable(name) for name in verdict.names)

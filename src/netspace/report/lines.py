@@ -121,8 +121,7 @@ def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...
                 _shade(axes, population, look.colour, scale.high)
                 failed_at = sorted(set(failed_at))
             else:
-                for _, epochs, line in curves[position]:
-                    _curve(axes, epochs, line, color=look.colour, linewidth=0.8, alpha=0.4)
+                _all_curves(axes, [(epochs, line) for _, epochs, line in curves[position]], look.colour)
             cross(axes, failed_at, look.colour)
             epochs, line = readings.median_curve(population)
             _curve(axes, epochs, line, color=PAPER, linewidth=4.6, alpha=0.8)
@@ -146,6 +145,18 @@ def _shade(axes: "Axes", population: Population, colour: str, top: float) -> Non
         (epochs, lower), (_, upper) = (readings.quantile_curve(population, share) for share in (low, high))
         below, above = (np.minimum(100.0 * np.array(limit), top) for limit in (lower, upper))
         axes.fill_between(epochs, below, above, color=colour, alpha=0.2, linewidth=0.0)
+
+
+def _all_curves(axes: "Axes", curves: Sequence[tuple[Sequence[int], Sequence[float]]], colour: str) -> None:
+    """Draw a faint line for each network; one collection takes a tenth of the time of as many lines."""
+    from matplotlib.collections import LineCollection
+
+    style = {"color": colour, "linewidth": 0.8, "alpha": 0.4}
+    lines = [np.column_stack((epochs, 100.0 * np.array(line))) for epochs, line in curves if len(epochs) > 1]
+    axes.add_collection(LineCollection(lines, capstyle="round", joinstyle="round", zorder=2.0, **style), autolim=False)
+    for epochs, line in curves:
+        if len(epochs) == 1:
+            _curve(axes, epochs, line, **style)
 
 
 def _curve(axes: "Axes", epochs: Sequence[int], errors: Sequence[float], **style: Any) -> None:

@@ -74,7 +74,7 @@ class Networks {
         const all = value(i).map((one) => one ?? "-");
         return new Set(all).size === 1 ? String(all[0]) : all.join(", ");
       };
-      return { name, value, shown, isWords: true };
+      return { name, value, shown, isWords: true, saved: `${field}s` };
     };
     return [
       words("space", (i) => spaces[table.space[i]].name),
@@ -234,7 +234,12 @@ class Networks {
       const text = value === null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value);
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
-    const records = this.kept.map((i) => this.record(i));
+    const stages = this.columns.filter(({ saved }) => saved);
+    const records = this.kept.map((i) => {
+      const { reason, spec, ...plain } = this.record(i);
+      const lists = Object.fromEntries(stages.map(({ saved, shown }) => [saved, shown(i)]));
+      return { ...plain, ...lists, reason, spec };
+    });
     const names = Object.keys(records[0] ?? { space: "", digest: "" });
     return [names, ...records.map((record) => Object.values(record).map(cell))].map((row) => row.join(",") + "\n").join("");
   }

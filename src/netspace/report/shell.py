@@ -44,6 +44,7 @@ def render_page(template: str, *, scripts: Sequence[str] = (), live: bool = Fals
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_asset)
     )
     environment.filters["counted"] = counted
+    environment.filters["coded"] = coded
     return environment.get_template(template).render(
         style=Markup(style),
         icon=base64.b64encode(_ICON.encode()).decode(),
@@ -69,6 +70,20 @@ def drawing(figure: "Figure", name: str, seen: str) -> str:
     from markupsafe import Markup
 
     return Markup(inline_svg(figure, name=name, seen=seen))
+
+
+def coded(text: str) -> str:
+    """Return a sentence for a page, escaped, with what stands between backticks as code.
+
+    >>> coded("a < b: raise `networks`")
+    Markup('a &lt; b: raise <code>networks</code>')
+    """
+    from markupsafe import Markup, escape
+
+    parts = list(map(escape, text.split("`")))
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
 def families(drawn: Sequence[Panel], name: str, columns: int) -> list[Family]:

@@ -10,7 +10,6 @@ Source: Breiman 2001 (forests, out-of-bag permutation); Strobl et al. 2008 (perm
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,18 +139,9 @@ def _losses(
     columns: dict[str, FloatArray], ranks: FloatArray, stratum: IntArray, rng: np.random.Generator
 ) -> FloatArray:
     """Return the squared errors of one forest out of bag, as it is and without each group: (1 + groups, networks)."""
-    from sklearn.ensemble import RandomForestRegressor  # takes a second, which other commands do without
-
     parts = list(columns.values())
     known = np.hstack(parts).astype(np.float32)  # what trees compare in
-    # Breiman's own choice for regression: a third of the columns at each split, five networks in a leaf.
-    forest = RandomForestRegressor(
-        n_estimators=TREES,
-        max_features=1 / 3,
-        min_samples_leaf=5,
-        random_state=int(rng.integers(2**31)),
-        n_jobs=1,
-    ).fit(known, ranks)
+    seed = int(rng.integers(2**31))
     asked = [known]
     ends = np.cumsum([part.shape[1] for part in parts])
     for part, end in zip(parts, ends.tolist(), strict=True):
@@ -160,7 +150,7 @@ def _losses(
             exchanged = known.copy()
             exchanged[:, mine] = known[_others(stratum, rng), mine]
             asked.append(exchanged)
-    squared = np.square(_out_of_bag(forest, np.stack(asked)) - ranks)
+    squared = np.square(_out_of_bag(known, ranks, np.stack(asked), seed) - ranks)
     without = squared[1:].reshape(len(parts), EXCHANGES, -1).mean(axis=1)
     losses: FloatArray = np.concatenate((squared[:1], without))
     return losses
@@ -175,15 +165,33 @@ def _others(stratum: IntArray, rng: np.random.Generator) -> IntArray:
     return others
 
 
-def _out_of_bag(forest: Any, asked: NDArray[np.float32]) -> FloatArray:
-    """Return predictions (questions, networks) of the trees that did not learn from the network."""
+def _out_of_bag(known: NDArray[np.float32], ranks: FloatArray, asked: NDArray[np.float32], seed: int) -> FloatArray:
+    """Return predictions (questions, networks) of the trees of a forest that did not learn from the network.
+
+    Trees are grown one by one: their numbers are those of scikit-learn's own forest with this seed, in a third of its
+    time, since it clones, checks and seeds each tree several times, which takes longer than to grow it on so few.
+    """
+    import sklearn
+    from sklearn.tree import DecisionTreeRegressor  # takes a second, which other commands do without
+
     questions, n, _ = asked.shape
     sums, trees = np.zeros((questions, n)), np.zeros(n)
-    for tree, learnt in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        out = np.setdiff1d(np.arange(n), learnt)
-        rows = asked[:, out].reshape(questions * out.size, -1)
-        sums[:, out] += tree.predict(rows, check_input=False).reshape(questions, -1)
-        trees[out] += 1
+    truth = np.ascontiguousarray(ranks[:, None], dtype=np.float64)
+    rng = np.random.RandomState(seed)
+    drawing, splitting = np.random.RandomState(0), np.random.RandomState(0)
+    # Breiman's own choice for regression: a third of the columns at each split, five networks in a leaf.
+    tree = DecisionTreeRegressor(max_features=1 / 3, min_samples_leaf=5, random_state=splitting)
+    with sklearn.config_context(skip_parameter_validation=True, assume_finite=True):
+        for _ in range(TREES):
+            own = rng.randint(np.iinfo(np.int32).max)
+            drawing.seed(own)
+            splitting.seed(own)
+            learnt = np.bincount(drawing.randint(0, n, n), minlength=n)
+            tree.fit(known, truth, sample_weight=learnt.astype(np.float64), check_input=False)
+            out = np.flatnonzero(learnt == 0)
+            rows = asked[:, out].reshape(questions * out.size, -1)
+            sums[:, out] += tree.tree_.predict(rows).reshape(questions, -1)
+            trees[out] += 1
     assert trees.all()  # a network misses one tree in e, and all of 100 never
     return sums / trees
 
