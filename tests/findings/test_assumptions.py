@@ -87,10 +87,10 @@ def test_nothing_holds_where_it_does_not():
 def test_without_checks_each_sentence_names_the_line_that_is_missing():
     found = assumptions(good(), SPACES, criteria=CRITERIA)
     assert [one.standing for one in found[1:3]] == [Standing.NOT_ENOUGH_DATA] * 2
-    assert "`epochs` in the study's [checks]" in found[1].sentence
-    assert "`budget` in the study's [checks]" in found[2].sentence
+    assert "`epochs = 18` under [checks] in the study file" in found[1].sentence
+    assert "`budget` under [checks] in the study file" in found[2].sentence
     dear = assumptions(good(), SPACES, criteria=CRITERIA, dear=good())[1]
-    assert "`seeds` in the study's [checks]" in dict(dear.evidence)["Ceiling that chance sets"]
+    assert "`seeds = 2` under [checks] in the study file" in dict(dear.evidence)["Ceiling that chance sets"]
 
 
 def test_an_opposite_verdict_about_spaces_is_enough_to_fail():

@@ -1,13 +1,14 @@
 """Interplay of parameters: additive effects are not said to interact, and those that interact not to be additive."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from scipy import special
 
 from netspace.errors import InputError
-from netspace.stats import common_interplay, effects, interplay
+from netspace.stats import common_interplay, interplay
 
 REPEATS = 5
 
@@ -57,7 +58,7 @@ def test_noise_is_not_explained():
 def test_no_more_networks_are_looked_at_than_the_first_ones(monkeypatch):
     groups, errors = population(np.random.default_rng(2), 0.0)
     few = interplay({name: column[:60] for name, column in groups.items()}, errors[:60])
-    monkeypatch.setattr(effects, "MOST", 60)
+    monkeypatch.setattr(sys.modules["netspace.stats.interplay"], "MOST", 60)
     assert interplay(groups, errors) == few
     assert few.networks == 60
 

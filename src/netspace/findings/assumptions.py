@@ -153,7 +153,8 @@ def _cheap_ranks_like_dear(
     if not len(both):
         return told(
             standing=Standing.NOT_ENOUGH_DATA,
-            sentence="No network has been trained for longer; `epochs` in the study's [checks] does that.",
+            sentence="No network has been trained for longer; a line such as `epochs = 18` under [checks] in the study "
+            "file does that.",
         )
     found = fidelity(both[:, 0], both[:, 1])
     if found is None:
@@ -161,7 +162,7 @@ def _cheap_ranks_like_dear(
         return told(
             standing=Standing.NOT_ENOUGH_DATA,
             sentence=f"{count(len(both), 'network')} trained for longer, of {FEWEST_RANKED} that this takes: raise "
-            "`share` in the study's [checks]."
+            "`share` under [checks] in the study file."
             if few
             else f"The errors of {len(both)} networks are all alike, which leaves no order to compare.",
         )
@@ -193,7 +194,7 @@ def _cheap_ranks_like_dear(
     elif order.high < LEAST_ORDER:
         standing, more = Standing.FAILS, "."
     else:
-        standing, more = Standing.NOT_ENOUGH_DATA, ": raise `share` in the study's [checks]."
+        standing, more = Standing.NOT_ENOUGH_DATA, ": raise `share` under [checks] in the study file."
     return told(standing=standing, sentence=sentence + more, evidence=tuple(evidence))
 
 
@@ -204,7 +205,7 @@ def _ceiling(
     again = together(measured_again(populations, *repeats)) if repeats else np.zeros((0, 2))
     noise = seed_noise(again) if len(again) else None
     if noise is None or noise.rank_repeat is None:
-        return [("Ceiling that chance sets", "not known: `seeds` in the study's [checks] measures it")]
+        return [("Ceiling that chance sets", "not known: `seeds = 2` under [checks] in the study file measures it")]
     ceiling = noise_ceiling(noise.rank_repeat)
     rows = [
         ("Spearman of cheap trainings from two seeds", f"{noise.rank_repeat:.2f}"),
@@ -223,7 +224,8 @@ def _small_predicts_large(
     if not here:
         return told(
             standing=Standing.NOT_ENOUGH_DATA,
-            sentence="No network of another budget has been trained; `budget` in the study's [checks] does that.",
+            sentence="No network of another budget has been trained; `budget` under [checks] in the study file, with a "
+            "band such as `{ flops = '1.2M..2.4M' }`, does that.",
         )
     if len(here) < 2:
         return told(
@@ -253,7 +255,7 @@ def _small_predicts_large(
         standing = Standing.HOLDS
     else:
         standing = Standing.NOT_ENOUGH_DATA
-        sentence += ": raise `share` in the study's [checks]"
+        sentence += ": raise `share` under [checks] in the study file"
     return told(standing=standing, sentence=sentence + ".", evidence=tuple(evidence))
 
 
