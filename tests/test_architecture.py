@@ -42,6 +42,7 @@ MAY_IMPORT = {
         "running",
         "telling",
         "study_file",
+        "study_text",
     },
     "study_text": {"values", "study_file"},
     "principles": GROUND

@@ -90,7 +90,8 @@ def test_a_check_is_known_by_its_store_too(run):
     study, _, _ = run
     check = Study.open(study.folder / "checks" / "epochs")
     assert [len(population) for population in check.populations()] == [2, 2]
-    assert check.text.startswith("# The check 'epochs' of this study: tiny: 3 epochs, with 2 networks of each space.\n")
+    assert check.text.startswith("# The check 'epochs' of tiny; `netspace run` trains it after it.\n")
+    assert 'name = "tiny: 3 epochs"\nnetworks = 2\n' in check.text
 
 
 def test_status_says_how_far_checks_are(run):
@@ -153,3 +154,17 @@ def test_what_is_wrong_with_a_check_is_found_before_anything_is_written(tmp_path
     with pytest.raises(StudyFileError, match=r"\[checks\], budget: budget: .*no network has flops in 1\.\.2"):
         study.run()
     assert not study.folder.exists()
+
+
+def test_the_store_of_a_check_knows_what_it_trained(tmp_path):
+    text = CHECKED.replace("[recipe]", "[comparison]\nlooks = 2\n[recipe]")
+    (tmp_path / "tiny.toml").write_text(text)
+    checks = Study.open(tmp_path / "tiny.toml", output=tmp_path / "out").checks()
+    for check in checks.values():
+        check.run(executor=InlineExecutor(raise_errors=True))
+        again = Study.open(check.folder)
+        # Not the study's own budget, epochs, seed or looks, of which its verdicts and censuses would be others.
+        assert again.spec == check.spec
+        assert [verdict.names for verdict in again.verdicts()] == [("anynetx_a", "anynetx_e")]
+    assert Study.open(checks["budget"].folder).spec.budget.flops == "200k..900k"
+    assert "2 anynetx_a" not in said("status", checks["seed_1"].folder)

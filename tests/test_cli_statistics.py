@@ -365,3 +365,13 @@ def test_importance_of_few_of_failures_and_of_nothing(pilot, tmp_path):
     assert "has no results yet" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     json.loads(netspace("importance", "out", "--json", cwd=tmp_path / "failed").stdout, parse_constant=pytest.fail)
+
+
+def test_a_comparison_of_a_store_that_still_trains_says_what_its_confidence_is_not(tmp_path):
+    def unfinished(name, networks):
+        return [*by_depth(name, networks)[:-2], None, None]
+
+    for name, errors in (("whole", by_depth), ("waiting", unfinished)):
+        (tmp_path / name).mkdir()
+        printed = netspace("compare", "out", cwd=made(tmp_path / name, 12, errors)).stdout
+        assert ("4 networks wait for training: the confidence is that of one look" in printed) == (name == "waiting")

@@ -61,6 +61,8 @@ def test_workers_train_own_blocks_and_agree_with_this_process(make, tmp_path):
     json.dumps(stored.results())
     with pytest.raises(OwnBlockError, match=r"own_block\.digest: missing; .* running a study from its TOML file"):
         stored.run()
+    with pytest.raises(OwnBlockError, match=r"does not hold the file of its own block .*; name the study's TOML file"):
+        stored.censuses()
 
 
 def test_an_edited_block_is_another_study_and_a_moved_one_is_not(make, tmp_path):

@@ -234,3 +234,14 @@ def test_the_command_plans_walks_and_says_where_the_study_is(store):
     assert [step["principle"] for step in told["steps"]] == KEYS
     assert told["steps"][0]["sizes"] == [(3 * 12 * 3 * 6) ** 3, 3 * (3 * 12 * 6) ** 3]
     assert "space (='regnet') is none of the study's" in str(netspace(store, "--space", "regnet"))
+
+
+def test_a_study_that_planned_looks_is_walked_like_any_other(tmp_path):
+    space = ONE[ONE.index("[[spaces]]") :]
+    text = ONE + space.replace('"anynetx_a"', '"anynetx_e"') + "[comparison]\nlooks = 2\n"
+    (tmp_path / "study.toml").write_text(text)
+    study = Study.open(tmp_path / "study.toml", output=tmp_path / "out")
+    study.run(executor=Known())
+    steps = list(Walk(study, networks=2).confirm(executor=Known()))
+    assert [step.principle.key for step in steps] == KEYS
+    assert all(step.verdict.criteria.look is None for step in steps if step.verdict is not None)

@@ -11,7 +11,7 @@ import pytest
 
 from netspace.cli import studies as commands
 from netspace.cli.results import print_comparison
-from netspace.errors import StoreError, StudyFileError
+from netspace.errors import InputError, StoreError, StudyFileError
 from netspace.execution.executor import Done, InlineExecutor
 from netspace.stats import VerdictKind
 from netspace.study import Study
@@ -124,6 +124,11 @@ def test_a_real_study_stops_at_an_early_look_and_killed_it_comes_to_the_same(tmp
     assert "looks at 4, 8, 12, 16 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out
     again = study.run(executor=InlineExecutor(), until_decided=True)
     assert (again.total, again.stored, again.trained, again.spared, again.remaining) == (32, 16, 0, 16, 0)
+    (tmp_path / "others.csv").write_text("error\n0.1\n0.2\n")
+    with pytest.raises(InputError, match="plans looks, and its pairs are judged at these alone; compare it by itself"):
+        commands.compare([study.folder, tmp_path / "others.csv"])
+    with pytest.raises(StoreError, match="is a table of results; this takes a study's output folder"):
+        commands.status(tmp_path / "others.csv")
 
 
 @pytest.mark.parametrize("order", ["last first", "stopped again and again"])

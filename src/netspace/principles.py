@@ -207,7 +207,8 @@ class Walk:
         text = study_text(spec, [f"Does it cost anything that {principle.words}? Made by `netspace principles`."])
         parsed = parse_study(text)
         spec = replace(parsed, spaces=tuple(choice.found("") for choice in parsed.spaces))
-        content = values.digest(replace(spec, name="any", networks=1, comparison=self.study.spec.comparison))
+        of_study = replace(self.study.spec.comparison, looks=None)
+        content = values.digest(replace(spec, name="any", networks=1, comparison=of_study))
         study = Study(spec, text, self.study.folder / "principles" / f"{principle.key}-{content[:6]}")
         try:
             drawn = study.draw(data_dir=data_dir)

@@ -26,6 +26,7 @@ from netspace.stats import Verdict
 from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
+from netspace.study_text import study_text
 from netspace.telling import check_plan, judge, judge_assumptions, seed_repeats, study_facts, tell, undecided_spaces
 from netspace.training.data import Dataset
 from netspace.training.packs import open_packed, pack, reuse_or_load
@@ -66,6 +67,8 @@ class Study:
         """
         path = Path(path)
         store_path = path / STORE_NAME if path.is_dir() else path
+        if path.suffix.lower() in (".csv", ".json", ".parquet") and path.is_file():
+            raise StoreError(f"{str(path)!r} is a table of results; this takes a study's output folder or its study.db")
         if path.suffix == ".toml" or (path.is_file() and path.suffix != ".db"):
             spec, text = read_study(path)
             return cls(spec, text, Path(output or spec.output or Path("runs") / path.stem))
@@ -85,8 +88,7 @@ class Study:
         return {
             name: Study(
                 spec,
-                f"# The check {name!r} of this study: {spec.name}, with {spec.networks} networks of each space.\n"
-                + self.text,
+                study_text(spec, [f"The check {name!r} of {self.spec.name}; `netspace run` trains it after it."]),
                 self.folder / "checks" / name,
                 pack_folder=self._pack_folder,
             )
@@ -224,10 +226,14 @@ class Study:
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )
         seed, budget = (self.spec.seed + 1) % 2**63, self.spec.budget.budget()
-        return {
-            name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget)
-            for name, space in spaces.items()
-        }
+        try:
+            return {
+                name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget)
+                for name, space in spaces.items()
+            }
+        except OwnBlockError as problem:
+            named = f"store {str(self.store_path)!r} does not hold the file of its own block"
+            raise OwnBlockError(f"{named} ({problem}); name the study's TOML file in place of the store") from None
 
     def populations(self) -> tuple[Population, ...]:
         """Return the population of every space with the results so far. Raises: StoreError."""

@@ -198,6 +198,7 @@ class StudySpec:
             checks=None,
             networks=asked.networks(self.networks),
             comparison=replace(self.comparison, looks=None),
+            output="",
         )
         found = {}
         if asked.epochs is not None:

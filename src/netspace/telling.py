@@ -76,6 +76,7 @@ def judge_assumptions(
         dear=checked.get("epochs", ()),
         repeats=seed_repeats(checked),
         rescaled=checked.get("budget", ()),
+        verdicts=judge(spec, populations),
     )
 
 

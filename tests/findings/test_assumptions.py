@@ -11,7 +11,7 @@ from scipy import special
 import netspace as ns
 from netspace.findings.assumptions import Standing, assumptions
 from netspace.findings.replicates import measured_again
-from netspace.stats import Criteria
+from netspace.stats import Criteria, compare_at_looks
 from netspace.storage.population import Population
 from netspace.training.trial import EpochRecord, TrialResult
 
@@ -135,3 +135,10 @@ def test_networks_are_matched_by_what_they_are_and_only_those_with_every_result(
     rows = measured_again((a, trained("anynetx_e")), (again,))
     assert list(rows) == ["anynetx_a"]
     assert rows["anynetx_a"] == pytest.approx(np.array([[a.errors[3], 0.1], [a.errors[4], 0.2]]))
+
+
+def test_good_populations_are_judged_by_the_verdicts_at_looks_where_there_are_such():
+    errors = {population.name: population.errors for population in good()}
+    at_look = compare_at_looks({name: column[:10] for name, column in errors.items()}, (10, 60))
+    once, looked = (assumptions(good(), SPACES, criteria=CRITERIA, verdicts=given)[0] for given in (None, at_look))
+    assert (once.standing, looked.standing) == (Standing.HOLDS, Standing.NOT_ENOUGH_DATA)

@@ -72,6 +72,10 @@ def read_sources(
             found += [(source.name, population) for population in read_table(source, column)]
         else:
             study = Study.open(source)
+            if study.spec.looks:
+                raise InputError(
+                    f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"
+                )
             terms[source] = values.to_dict(study.spec.comparison)
             found += [(study.folder.resolve().name, population) for population in study.populations()]
     for source, its in terms.items():

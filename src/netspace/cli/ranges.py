@@ -84,7 +84,7 @@ def ranges(
 def _check_alike(stores: Sequence[Path], studies: list["Study"]) -> None:
     """Refuse to lay a line through budgets where more than the budget differs."""
     for store, study in zip(stores[1:], studies[1:], strict=True):
-        for field in ("spaces", "ranges", "stem", "num_stages", "data"):
+        for field in ("spaces", "ranges", "stem", "num_stages", "conv_bias", "data", "recipe"):
             if getattr(study.spec, field) != getattr(studies[0].spec, field):
                 rule = "must be the same, so that the budget alone tells them apart"
                 raise InputError(f"{field} of the stores {str(stores[0])!r} and {str(store)!r} {rule}")

@@ -77,6 +77,11 @@ def print_comparison(
         console().print(f"no verdict: the first look comes at {looks[0]} networks of every space")
     elif len(populations) > 1 and not verdicts:
         console().print("no verdict: fewer than two spaces have results")
+    waiting = sum(len(population) - len(population.trained) for population in populations)
+    if waiting and verdicts and not looks:
+        networks = f"{waiting} {'network waits' if waiting == 1 else 'networks wait'} for training"
+        rule = "the confidence is that of one look; who looks more often plans it (comparison.looks)"
+        console().print(f"{networks}: {rule}", soft_wrap=True)
 
 
 def print_effects(verdicts: Sequence["Verdict"]) -> None:
@@ -135,7 +140,10 @@ def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
             " and ".join(f"{100 * share:.0f} %" for share in row["explained"]),
             f"{row['factor']:.1f}",
         )
-    print_table(lines, "assisted by covariates: pairs of networks of which A's has the lower error; p by Holm")
+    print_table(
+        lines,
+        "assisted by covariates: pairs of networks of which A's has the lower error; p by Holm, limits of each alone",
+    )
     for row in rows:
         console().print(Text("• " + assisted_sentence(row)), soft_wrap=True)
 

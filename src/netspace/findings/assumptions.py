@@ -87,14 +87,17 @@ def assumptions(
     dear: Sequence[Population] = (),
     repeats: Sequence[Sequence[Population]] = (),
     rescaled: Sequence[Population] = (),
+    verdicts: Sequence[Verdict] | None = None,
 ) -> tuple[Assumption, ...]:
     """Return how the four assumptions stand by the populations of a study and those of its checks.
 
     `spaces` fit the networks (their stem, classes and channels). `dear` are some of the networks trained for longer,
     `repeats` from other seeds, one entry per seed; `rescaled` are other networks of the spaces in another budget.
+    `verdicts` are the study's own, where it was judged otherwise than once by the `criteria`: at planned looks.
     """
     trained = [population for population in populations if population.trained]
-    verdicts = _verdicts({p.name: p.errors for p in trained}, criteria)
+    if verdicts is None:
+        verdicts = _verdicts({p.name: p.errors for p in trained}, criteria)
     return (
         _good_populations(trained, spaces, verdicts),
         _cheap_ranks_like_dear(trained, dear, repeats, criteria),
