@@ -47,18 +47,10 @@ def test_an_export_says_what_its_store_says(told, folder):
     assert (code, refused.count("\n")) == (2, 1)
     assert told("store", "import", "ours.json", "--output", "again")[:2] == (0, "again/study.db: 40 networks\n")
     for words in (["compare", "--json"], ["ranges", "--json"]):
-<<<<<<< ours
         outputs = {source: told(*words, source) for source in ("out", "again", "ours.json")}
         assert outputs["out"][0] == 0
         said = {out.replace(f'"store": "{source}"', "") for source, (_, out, _) in outputs.items()}
         assert len(said) == 1
-=======
-        outputs = [told(*words, source) for source in ("out", "again", "ours.json")]
-        assert outputs[0][0] == 0
-        named = ('"store": "out"', '"store": "again"', '"store": "ours.json"')  # each row says whose it is
-        said = [output[1].replace(name, "") for output, name in zip(outputs, named, strict=True)]
-        assert said[0] == said[1] == said[2]
->>>>>>> theirs
     forests = [json.loads(told("importance", source, "--json")[1])["parameters"] for source in ("out", "ours.json")]
     assert forests[0] == forests[1]
 
