@@ -72,8 +72,8 @@ MOST_INTERPLAY = 0.25
 reaches three quarters of what could be reached."""
 
 MOST_PAIRS = 0.5
-"""The share of the pairs of spaces decided at either budget that must be decided alike at both: one pair of many may
-be the easiest."""
+"""The share of the pairs of spaces that must be decided alike at both budgets: one pair of many may be the easiest,
+and pairs that stay open show nothing."""
 
 LOOKED_AT = 100
 """Networks of a space that another must hold to count as what it refines: 3 in 100 outside would be seen with 95 %."""
@@ -247,14 +247,13 @@ def _small_predicts_large(
     ]
     same, opposite = verdicts.count(PairAgreement.SAME), verdicts.count(PairAgreement.OPPOSITE)
     pairs = len(verdicts.pairs)
-    decided = pairs - verdicts.count(PairAgreement.BOTH_OPEN)
     sentence = (
         f"Of {count(pairs, 'pair')} of spaces {same} {is_or_are(same)} decided alike at both budgets, {opposite} "
         f"oppositely; {pairs - same - opposite} leave it open"
     )
     if opposite:
         standing = Standing.FAILS
-    elif same and same >= MOST_PAIRS * decided:
+    elif same >= MOST_PAIRS * pairs:
         standing = Standing.HOLDS
     else:
         standing = Standing.NOT_ENOUGH_DATA
