@@ -99,3 +99,18 @@ def test_the_ceiling_is_reached_by_two_noisy_measurements_of_the_same():
     assert noise_ceiling(repeat, repeat) == pytest.approx(stats.spearmanr(cheap, dear).statistic, abs=0.03)
     assert noise_ceiling(repeat) == pytest.approx(stats.spearmanr(cheap, own).statistic, abs=0.03)
     assert noise_ceiling(-0.1) == 0.0
+
+
+def test_a_difference_between_spaces_is_no_rank_within_one():
+    rng = np.random.default_rng(2)
+    spaces = np.repeat(["a", "b"], 30)
+    own = np.where(spaces == "a", 0.2, 0.6)
+    cheap, dear = own + 0.1 * rng.random((2, 60))
+    assert fidelity(cheap, dear).same_order.low > 0.6
+    within = fidelity(cheap, dear, spaces=spaces)
+    assert within.same_order.low < 0.5 < within.same_order.high
+    halves = [fidelity(cheap[spaces == one], dear[spaces == one]).kendall.value for one in "ab"]
+    assert within.kendall.value == pytest.approx(np.mean(halves))
+    assert fidelity(cheap, dear, spaces=np.arange(60)) is None
+    with pytest.raises(InputError, match=r"^spaces \(shape \(2,\)\) must hold one label for each of the 60 networks$"):
+        fidelity(cheap, dear, spaces=["a", "b"])

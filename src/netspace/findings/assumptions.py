@@ -1,11 +1,13 @@
 """The four assumptions on which comparing cheap networks stands, each with a verdict and its evidence."""
 
 import functools
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from netspace.findings.importance import parameter_groups
 from netspace.findings.readings import FloatArray
@@ -37,7 +39,6 @@ from netspace.stats import (
     fidelity,
     interplay,
     noise_ceiling,
-    seed_noise,
 )
 from netspace.stats.fidelity import FEWEST as FEWEST_RANKED
 from netspace.stats.fidelity import FEWEST_FOR_TOP
@@ -159,7 +160,7 @@ def _cheap_ranks_like_dear(
             sentence="No network has been trained for longer; a line such as `epochs = 18` under [checks] in the study "
             "file does that.",
         )
-    found = fidelity(both[:, 0], both[:, 1])
+    found = fidelity(both[:, 0], both[:, 1], spaces=_labels(rows))
     if found is None:
         few = len(both) < FEWEST_RANKED
         return told(
@@ -176,7 +177,7 @@ def _cheap_ranks_like_dear(
     evidence = [
         ("Networks trained twice", failing(found.networks, found.failed_cheap, found.failed_dear)),
         ("Epochs", " and ".join(map(str, (epochs(populations), epochs(dear))))),
-        ("Pairs in the same order", shares(order)),
+        ("Pairs within a space in the same order", shares(order)),
         ("Kendall's tau", numbers(found.kendall)),
         ("Spearman's correlation", numbers(found.spearman)),
     ]
@@ -187,7 +188,7 @@ def _cheap_ranks_like_dear(
     evidence += _ceiling(populations, repeats, found.spearman.value)
     evidence += [(f"{a} and {b}", str(kind)) for (a, b), kind in zip(verdicts.pairs, verdicts.found, strict=True)]
     sentence = (
-        f"Of pairs among {found.networks} networks, {shares(order)} are in the order of dear training; "
+        f"Of pairs within a space, among {found.networks} networks, {shares(order)} are in the order of dear training; "
         f"{percent(LEAST_ORDER)} are asked for"
     )
     if opposite:
@@ -205,16 +206,26 @@ def _ceiling(
     populations: Sequence[Population], repeats: Sequence[Sequence[Population]], spearman: float
 ) -> list[tuple[str, str]]:
     """Return what chance leaves possible, as evidence."""
-    again = together(measured_again(populations, *repeats)) if repeats else np.zeros((0, 2))
-    noise = seed_noise(again) if len(again) else None
-    if noise is None or noise.rank_repeat is None:
+    measured = measured_again(populations, *repeats) if repeats else {}
+    again = together(measured)
+    pairs = (
+        [fidelity(*pair, spaces=_labels(measured)) for pair in itertools.combinations(again.T, 2)] if measured else []
+    )
+    found = [one.spearman.value for one in pairs if one is not None]
+    if not found:
         return [("Ceiling that chance sets", "not known: `seeds = 2` under [checks] in the study file measures it")]
-    ceiling = noise_ceiling(noise.rank_repeat)
+    repeat = sum(found) / len(found)
+    ceiling = noise_ceiling(repeat)
     rows = [
-        ("Spearman of cheap trainings from two seeds", f"{noise.rank_repeat:.2f}"),
+        ("Spearman of cheap trainings from two seeds", f"{repeat:.2f}"),
         ("Ceiling that their chance sets, were dear training without any", f"{ceiling:.2f}"),
     ]
     return [*rows, ("Spearman over that ceiling", f"{min(spearman / ceiling, 1.0):.2f}")] if ceiling > 0.0 else rows
+
+
+def _labels(rows: Mapping[str, FloatArray]) -> NDArray[np.str_]:
+    """Return the space of each of the rows `together`: (networks,)."""
+    return np.repeat(np.array(list(rows), dtype=np.str_), [len(row) for row in rows.values()])
 
 
 def _small_predicts_large(

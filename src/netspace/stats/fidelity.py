@@ -45,8 +45,13 @@ class Fidelity:
         return Estimate(value=(1 + tau.value) / 2, low=(1 + tau.low) / 2, high=(1 + tau.high) / 2)
 
 
-def fidelity(cheap: ArrayLike, dear: ArrayLike, *, level: float = 0.95) -> Fidelity | None:
+def fidelity(
+    cheap: ArrayLike, dear: ArrayLike, *, spaces: ArrayLike | None = None, level: float = 0.95
+) -> Fidelity | None:
     """Return how alike two measurements rank networks; `cheap` and `dear` (networks,) in [0, 1], `inf` for a failure.
+
+    With `spaces` (networks,), a label each, only networks of one space are ordered: that one space is better than
+    another, which is easily seen, then says nothing of how its networks are ranked.
 
     None where there are fewer than `FEWEST` networks, or one measurement finds all of them alike.
     Raises: InputError for errors that cannot be, for unequal numbers of them, or a level outside (0, 1).
@@ -66,7 +71,13 @@ def fidelity(cheap: ArrayLike, dear: ArrayLike, *, level: float = 0.95) -> Fidel
     n = a.size
     if n < FEWEST or np.unique(a).size == 1 or np.unique(b).size == 1:
         return None
-    signs_a, signs_b = _signs(a), _signs(b)
+    labels = np.zeros(n) if spaces is None else np.asarray(spaces)
+    if labels.shape != (n,):
+        raise InputError(f"spaces (shape {labels.shape}) must hold one label for each of the {n} networks")
+    together = labels[None, :] == labels[:, None]
+    signs_a, signs_b = _signs(a) * together, _signs(b) * together
+    if not signs_a.any() or not signs_b.any():
+        return None
     rho, rho_without = _spearman(signs_a, signs_b)
     tau, tau_without = _kendall(signs_a, signs_b)
     top = math.ceil(n / 10)
