@@ -44,6 +44,6 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt
 	$(PYTHON) -m venv $(PARITY)
 	$(PARITY)/bin/pip install --quiet --constraint constraints.txt --constraint constraints-parity.txt \
-		--editable '.[torch]' pytest huggingface_hub pyyaml
+		--editable '.[torch]' pytest hypothesis huggingface_hub pyyaml
 	$(PARITY)/bin/pip install --quiet --constraint constraints-parity.txt --no-deps torchvision timm pycls yacs
 	touch $@
