@@ -33,7 +33,7 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch]'
 	touch $@
 
@@ -41,7 +41,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,tensorboard,dev]'
 	touch $@
 
-$(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt
+$(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Makefile
 	$(PYTHON) -m venv $(PARITY)
 	$(PARITY)/bin/pip install --quiet --constraint constraints.txt --constraint constraints-parity.txt \
 		--editable '.[torch]' pytest hypothesis huggingface_hub pyyaml
