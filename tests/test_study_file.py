@@ -146,7 +146,7 @@ def test_checks_are_studies_of_the_first_networks_and_change_no_identity():
     assert {(one.networks, one.checks) for one in found.values()} == {(3, None)}
     assert {one.seed for one in found.values()} == {0}
     assert found["epochs"].recipe.epochs == 24
-    assert [one.trained_from for one in found.values()] == [0, 1, 2, 0]
+    assert [one.trained_from for one in found.values()] == [2**63 - 1, 1, 2, 0]
     assert found["budget"].budget.budget().flops == (4e6, 8e6)
     assert parse_study(BASE).check_studies() == {}
 

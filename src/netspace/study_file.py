@@ -203,7 +203,13 @@ class StudySpec:
         found = {}
         if asked.epochs is not None:
             recipe = replace(self.recipe, epochs=asked.epochs)
-            found["epochs"] = replace(fewer, name=f"{self.name}: {asked.epochs} epochs", recipe=recipe)
+            # From a seed of its own: trainings that share initial weights would rank networks more alike than they are.
+            found["epochs"] = replace(
+                fewer,
+                name=f"{self.name}: {asked.epochs} epochs",
+                recipe=recipe,
+                training_seed=(self.trained_from - 1) % (LARGEST_SEED + 1),
+            )
         for i in range(1, 1 + (asked.seeds or 0)):
             seed = (self.trained_from + i) % (LARGEST_SEED + 1)
             found[f"seed_{i}"] = replace(fewer, name=f"{self.name}: trained from seed {seed}", training_seed=seed)
