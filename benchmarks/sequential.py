@@ -30,7 +30,7 @@ from netspace.stats import (
 )
 from netspace.stats.dominance import joint_steps, somewhere_better_p_value
 from netspace.stats.evidence import Evidence, gather
-from netspace.stats.medians import median_difference
+from netspace.stats.quantiles import quantile_difference
 from netspace.stats.verdict import kind_of
 
 FloatArray = NDArray[np.float64]
@@ -115,7 +115,7 @@ def decide(
     kind, n = VerdictKind.UNDECIDED, 0
     for n, alpha in boundary.items():
         evidence, a, b = measured[n]
-        _, *limits = median_difference(a, b, 1.0 - alpha)
+        _, *limits = quantile_difference(a, b, 0.5, 1.0 - alpha)
         evidence = dataclasses.replace(evidence, median_interval=(limits[0], limits[1]))
         kind = kind_of(evidence, Criteria(level=1.0 - alpha))
         if kind is not VerdictKind.UNDECIDED:
@@ -128,7 +128,7 @@ def measure(a: FloatArray, b: FloatArray, looks: tuple[int, ...]) -> dict[int, t
     measured = {}
     for n in looks:
         edf_a, edf_b = EDF(errors=a[:n]), EDF(errors=b[:n])
-        measured[n] = gather(edf_a, edf_b, ("A", "B"), Criteria()), edf_a.errors, edf_b.errors
+        measured[n] = gather(edf_a, edf_b, ("A", "B"), Criteria()), edf_a, edf_b
     return measured
 
 

@@ -191,7 +191,7 @@ class Study:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
-                store.add_population(_population(name, taken), definition=definition, trials=ids)
+                store.add_population(untrained(name, taken), definition=definition, trials=ids)
             store.describe(text=self.text, facts=facts)
             pack(drawn.data, self._pack_folder)
             turns = _in_turn(drawn.trials.values())
@@ -251,7 +251,8 @@ class Study:
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
-        return judge_assumptions(self.spec, self.populations(), self.checked())
+        populations = self.populations()
+        return judge_assumptions(self.spec, populations, self.checked(), judge(self.spec, populations))
 
     def repeats(self) -> tuple[tuple[Population, ...], ...]:
         """Return the populations that were trained from other seeds, one entry per seed that has begun."""
@@ -328,7 +329,8 @@ def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
     return {**spec.identity(without_defaults=False), FINGERPRINT: identity.get(FINGERPRINT)}
 
 
-def _population(name: str, taken: Sample) -> Population:
+def untrained(name: str, taken: Sample) -> Population:
+    """Return the networks of a sample as a population of which none has a result."""
     return Population(
         name=name,
         networks=taken.networks,

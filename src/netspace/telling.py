@@ -64,9 +64,12 @@ def check_plan(spec: StudySpec, store: Store) -> None:
 
 
 def judge_assumptions(
-    spec: StudySpec, populations: Sequence[Population], checked: Mapping[str, Sequence[Population]]
+    spec: StudySpec,
+    populations: Sequence[Population],
+    checked: Mapping[str, Sequence[Population]],
+    verdicts: Sequence[Verdict],
 ) -> tuple[Assumption, ...]:
-    """Return how the four assumptions stand, by a study's populations and those of its checks, by name."""
+    """Return how the four assumptions stand, by a study's populations and verdicts and its checks' populations."""
     network = next((spec for population in populations for spec in population.networks), None)
     classes, channels = (network.num_classes, network.in_channels) if network is not None else (2, 1)
     return assumptions(
@@ -76,7 +79,7 @@ def judge_assumptions(
         dear=checked.get("epochs", ()),
         repeats=seed_repeats(checked),
         rescaled=checked.get("budget", ()),
-        verdicts=judge(spec, populations),
+        verdicts=verdicts,
     )
 
 
@@ -103,16 +106,17 @@ def tell(
     )
     waiting = any(len(population.trained) < len(population) for population in populations)
     spaces = spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
+    verdicts = judge(spec, populations)
     return StudyReport(
         title=spec.name,
         study_text=text,
         populations=populations,
-        verdicts=judge(spec, populations),
+        verdicts=verdicts,
         facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
         notes=tuple(facts["notes"]),
         ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
         importance=importance(populations, spaces) if while_waiting or not waiting else None,
-        assumptions=judge_assumptions(spec, populations, checked),
+        assumptions=judge_assumptions(spec, populations, checked, verdicts),
     )
 
 

@@ -12,7 +12,7 @@ import netspace as ns
 from netspace.findings.assumptions import Standing, assumptions
 from netspace.findings.replicates import measured_again
 from netspace.stats import Criteria, compare_at_looks
-from netspace.storage.population import Population
+from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 SPACES = {name: ns.space(name) for name in ("anynetx_a", "anynetx_e")}
@@ -22,16 +22,7 @@ CRITERIA = Criteria(margin=0.2, median_margin=0.05)
 @functools.cache
 def drawn(name, n=60):
     taken = SPACES[name].sample(n)
-    return Population(
-        name=name,
-        networks=taken.networks,
-        results=(None,) * n,
-        drawn=taken.drawn,
-        positions=taken.positions,
-        complexity=taken.complexity,
-        num_draws=taken.draws,
-        num_in_band=taken.in_band,
-    )
+    return untrained(name, taken)
 
 
 def finished(error, epochs=2):

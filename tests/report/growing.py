@@ -9,9 +9,8 @@ from pathlib import Path
 from netspace import values
 from netspace.report.server import Press, serving
 from netspace.spaces.sample import sample
-from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.study import Study, untrained
 from netspace.study_file import parse_study
 from netspace.training.trial import EpochRecord, TrialResult
 
@@ -58,16 +57,7 @@ class GrowingStudy:
         self.spaces = spec.design_spaces(num_classes=10, in_channels=1, resolution=8)
         for name, space in self.spaces.items():
             taken = sample(space, spec.networks, resolution=8)
-            population = Population(
-                name=name,
-                networks=taken.networks,
-                results=(None,) * len(taken.networks),
-                drawn=taken.drawn,
-                positions=taken.positions,
-                complexity=taken.complexity,
-                num_draws=taken.draws,
-                num_in_band=taken.in_band,
-            )
+            population = untrained(name, taken)
             ids = [f"{name}-{i}" for i in range(len(population))]
             self.store.add_population(population, definition=values.to_dict(space), trials=ids)
         self.study = Study.open(folder)

@@ -14,8 +14,8 @@ from scipy import stats
 from netspace.stats import EDF, VerdictKind, compare, compare_all, dkw_half_width
 from netspace.stats.dominance import joint_steps, margin_p_values, not_worse_p_value
 from netspace.stats.effects import best_of_how_many, effects
-from netspace.stats.medians import median_difference
 from netspace.stats.planning import networks_if_equal
+from netspace.stats.quantiles import quantile_difference
 from tests.stats.laws import (
     CROSSING,
     CROSSING_ALIKE,
@@ -146,7 +146,8 @@ def test_the_level_of_the_score_test_enumerated(margin: float, n_1: int, n_2: in
 @pytest.mark.parametrize("law", [normal(0.30, 0.05), failing(0.3, normal(0.30, 0.05, decimals=2))])
 def test_each_limit_of_the_median_difference_holds(law: Law) -> None:
     rng, repeats, n = np.random.default_rng(5), 2000, 100
-    limits = [median_difference(np.sort(law(rng, n)), np.sort(law(rng, n)), 0.95)[1:] for _ in range(repeats)]
+    spaces = ((EDF(errors=law(rng, n)), EDF(errors=law(rng, n))) for _ in range(repeats))
+    limits = [quantile_difference(a, b, 0.5, 0.95)[1:] for a, b in spaces]
     assert sum(lower > 0.0 for lower, _ in limits) <= allowed(0.05, repeats)
     assert sum(upper < 0.0 for _, upper in limits) <= allowed(0.05, repeats)
     assert sum(lower > 0.0 or upper < 0.0 for lower, upper in limits) >= 0.02 * repeats

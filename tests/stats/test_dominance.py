@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from netspace.stats.dominance import joint_steps, margin_p_values, rank_test, somewhere_better_p_value
-from netspace.stats.medians import median_difference
+from netspace.stats.edf import EDF
+from netspace.stats.quantiles import quantile_difference
 
 
 @pytest.mark.parametrize("decimals", [1, 3])
@@ -44,6 +45,10 @@ def test_the_null_of_the_score_test_is_the_likeliest_pair_of_shares() -> None:
 def test_the_interval_of_medians_uses_the_order_statistics_of_the_sign_test() -> None:
     # P(Bin(11, 1/2) <= 2) = 0.033 and P(<= 3) = 0.113: the third smallest and the third largest of 11.
     a, b = np.linspace(0.0, 1.0, 11), np.zeros(11)
-    assert median_difference(a, b, 0.95) == pytest.approx((0.5, 0.2, 0.8))
-    assert median_difference(np.full(11, math.inf), a, 0.95) == (math.inf, math.inf, math.inf)
-    assert median_difference(a[:3], b, 0.95) == (0.1, 0.0, math.inf)
+
+    def median_difference(first: np.ndarray, second: np.ndarray) -> object:
+        return quantile_difference(EDF(errors=first), EDF(errors=second), 0.5, 0.95)
+
+    assert median_difference(a, b) == pytest.approx((0.5, 0.2, 0.8))
+    assert median_difference(np.full(11, math.inf), a) == (math.inf, math.inf, math.inf)
+    assert median_difference(a[:3], b) == (0.1, 0.0, math.inf)

@@ -16,10 +16,10 @@ from netspace.cli import main
 from netspace.errors import InputError, StoreError
 from netspace.spaces.catalog import space
 from netspace.storage.export import export_store, import_store
-from netspace.storage.population import Population
 from netspace.storage.published import read_results
 from netspace.storage.rows import store_columns
 from netspace.storage.store import Store
+from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 FORMULA = '=HYPERLINK("http://example.org")'
@@ -31,16 +31,7 @@ ERROR = 0.1 + 0.2  # 0.30000000000000004: short of a digit it is another number
 
 def population(name, base, n):
     taken = space(base).sample(n, flops=(360e6, 400e6))
-    return Population(
-        name=name,
-        networks=taken.networks,
-        results=(None,) * n,
-        drawn=taken.drawn,
-        positions=taken.positions,
-        complexity=taken.complexity,
-        num_draws=taken.draws,
-        num_in_band=taken.in_band,
-    )
+    return untrained(name, taken)
 
 
 def curve(*errors):

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from netspace.errors import ExecutionError, StoreError
 from netspace.spaces.catalog import space
-from netspace.storage.population import Population
 from netspace.storage.store import Store
+from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 STUDY = {"name": "test", "recipe": {"epochs": 3}, "spaces": [{"space": "anynetx_a"}]}
@@ -19,16 +19,7 @@ STUDY = {"name": "test", "recipe": {"epochs": 3}, "spaces": [{"space": "anynetx_
 
 def make_population(name="A", n=4):
     taken = space("anynetx_a").sample(n, flops=(360e6, 400e6))
-    return Population(
-        name=name,
-        networks=taken.networks,
-        results=(None,) * n,
-        drawn=taken.drawn,
-        positions=taken.positions,
-        complexity=taken.complexity,
-        num_draws=taken.draws,
-        num_in_band=taken.in_band,
-    )
+    return untrained(name, taken)
 
 
 def finished(trial, error=0.25):

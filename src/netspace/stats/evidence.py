@@ -14,7 +14,7 @@ from netspace.stats.dominance import (
     somewhere_better_p_value,
 )
 from netspace.stats.edf import EDF
-from netspace.stats.effects import Effect, effects
+from netspace.stats.effects import Effect
 from netspace.stats.looks import Look
 from netspace.stats.normalisation import Normalisation
 from netspace.stats.planning import (
@@ -90,8 +90,9 @@ class Evidence:
     `median_interval` holds the true difference of medians: each limit errs with probability alpha at most.
     `score` is the rank test's, positive where A's errors are lower. `networks_to_decide`: per space, if the
     present EDFs are the true ones; None where no such figure is to be had. `networks_if_equal`: per space, to
-    show that equal spaces are equivalent in their EDFs. `effects` are the differences with two-sided limits at this
-    comparison's confidence. `normalised` says how complexity was made alike, None where it was not.
+    show that equal spaces are equivalent in their EDFs. `effects` are all differences with two-sided limits at this
+    comparison's confidence, which a verdict adds. `normalised` says how complexity was made alike, None where it was
+    not.
     """
 
     a: Side
@@ -99,9 +100,6 @@ class Evidence:
     score: float
     median_difference: float | None
     median_interval: tuple[float, float]
-    mean_difference: float | None
-    best_decile_difference: float | None
-    minimum_difference: float | None
     networks_to_decide: int | None
     networks_if_equal: int
     effects: tuple[Effect, ...] = ()
@@ -131,12 +129,8 @@ def gather(
         score=score,
         median_difference=difference if difference is not None and math.isfinite(difference) else None,
         median_interval=(lower, upper),
-        mean_difference=_difference(side_a.finite_mean, side_b.finite_mean),
-        best_decile_difference=_difference(side_a.best_decile, side_b.best_decile),
-        minimum_difference=_difference(side_a.minimum, side_b.minimum),
         networks_to_decide=None if to_decide is None else math.ceil(each * to_decide),
         networks_if_equal=math.ceil(each * if_equal),
-        effects=effects(a, b, 1.0 - criteria.alpha),
         normalised=normalised,
     )
 
@@ -144,7 +138,7 @@ def gather(
 def without_claims(evidence: Evidence) -> Evidence:
     """Return the evidence of two spaces that cannot be compared: their own numbers, and nothing shown by them."""
     a, b = (replace(side, p_better=1.0, p_somewhere_better=1.0, p_not_worse=1.0) for side in (evidence.a, evidence.b))
-    return replace(evidence, a=a, b=b, effects=(), networks_to_decide=None)
+    return replace(evidence, a=a, b=b, networks_to_decide=None)
 
 
 def _side(name: str, edf: EDF, steps: JointSteps, p_better: float, margin: float) -> Side:
@@ -166,10 +160,6 @@ def _side(name: str, edf: EDF, steps: JointSteps, p_better: float, margin: float
         p_not_worse=not_worse_p_value(steps, margin),
         effective_n=edf.effective_n,
     )
-
-
-def _difference(a: float, b: float) -> float | None:
-    return a - b if math.isfinite(a) and math.isfinite(b) else None
 
 
 def _networks_to_decide(

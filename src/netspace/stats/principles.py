@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from netspace.errors import InputError
 from netspace.stats.dominance import joint_steps, somewhere_better_p_value
-from netspace.stats.edf import FloatArray, checked_errors
+from netspace.stats.edf import EDF, FloatArray, checked_errors
 from netspace.stats.importance import IntArray, checked_complexity, strata_of
-from netspace.stats.medians import median_difference
+from netspace.stats.quantiles import quantile_difference
 
 FEWEST = 10
 """Networks on either side below which nothing is told."""
@@ -111,7 +111,7 @@ def shift(holds: ArrayLike, violates: ArrayLike) -> Shift | None:
     a, b = np.sort(checked_errors(holds, "holds")), np.sort(checked_errors(violates, "violates"))
     if min(a.size, b.size) < FEWEST:
         return None
-    median, low, high = median_difference(b, a, (1.0 + LEVEL) / 2.0)
+    median, low, high = quantile_difference(EDF(errors=b), EDF(errors=a), 0.5, (1.0 + LEVEL) / 2.0)
     steps = joint_steps(a, b)
     lead = float(steps.lead[np.argmax(np.abs(steps.lead))]) if steps.lead.size else 0.0
     p_value = min(1.0, 2.0 * min(somewhere_better_p_value(steps), somewhere_better_p_value(steps.swapped)))

@@ -11,7 +11,7 @@ several can be won at once:
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from netspace.errors import InputError
 from netspace.stats import sentence
 from netspace.stats.edf import EDF, FloatArray, checked_errors
+from netspace.stats.effects import effects
 from netspace.stats.evidence import Criteria, Evidence, gather, without_claims
 from netspace.stats.looks import Look
 from netspace.stats.normalisation import Normalisation, make_alike, normalised_edf
@@ -219,6 +220,8 @@ def _judge(pair: Pair, names: tuple[str, str], criteria: Criteria) -> Verdict:
     evidence = gather(a, b, names, criteria, normalised)
     if normalised is not None and not normalised.bins:
         evidence = without_claims(evidence)
+    else:
+        evidence = replace(evidence, effects=effects(a, b, 1.0 - criteria.alpha))
     kind = kind_of(evidence, criteria)
     return Verdict(
         kind=kind,
