@@ -1,10 +1,11 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test test-parity lint types check clean
+.PHONY: demo test test-parity test-frameworks lint types check clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PARITY := .venv-parity
+FRAMEWORKS := .venv-frameworks
 
 demo: $(VENV)/.installed
 	$(BIN)/netspace run examples/digits.toml
@@ -18,6 +19,10 @@ test: $(VENV)/.installed-dev
 test-parity: $(PARITY)/.installed
 	OMP_NUM_THREADS=1 $(PARITY)/bin/pytest tests/parity
 
+# JAX and TensorFlow beside PyTorch, in an environment of their own; Keras's other backends in a process each.
+test-frameworks: $(FRAMEWORKS)/.installed
+	OMP_NUM_THREADS=1 $(FRAMEWORKS)/bin/pytest tests/contracts tests/frameworks
+
 check: lint types
 
 lint: $(VENV)/.installed-dev
@@ -28,7 +33,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(PARITY) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY) $(FRAMEWORKS) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -46,4 +51,9 @@ $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Make
 	$(PARITY)/bin/pip install --quiet --constraint constraints.txt --constraint constraints-parity.txt \
 		--editable '.[torch]' pytest hypothesis huggingface_hub pyyaml
 	$(PARITY)/bin/pip install --quiet --constraint constraints-parity.txt --no-deps torchvision timm pycls yacs
+	touch $@
+
+$(FRAMEWORKS)/.installed: pyproject.toml constraints.txt Makefile
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/pip install --quiet --constraint constraints.txt --editable '.[torch,jax,tensorflow]' pytest hypothesis
 	touch $@

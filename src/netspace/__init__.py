@@ -39,6 +39,7 @@ __all__ = [
     "build",
     "compare",
     "complexity",
+    "convert",
     "fit_regnet",
     "fuse",
     "load",
@@ -77,28 +78,42 @@ def save(
     *,
     recipe: TrainingRecipe | None = None,
     result: TrialResult | None = None,
-    backend: str = "torch",
 ) -> None:
-    """Write a network to a folder: `network.json` (its spec) and `model.safetensors` (its weights).
+    """Write a network of any backend to a folder: `network.json` (its spec) and `model.safetensors` (its weights).
 
     `recipe.json` and `result.json` stand beside them where they are given; `load_record` reads them. What an older
     network left in the folder is replaced as a whole.
 
     Raises: CheckpointError where the folder cannot be written.
     """
-    from netspace.backends import get_backend
+    from netspace.backends.conversion import save_network
 
-    get_backend(backend).save(network, Path(folder), recipe=recipe, result=result)
+    save_network(network, Path(folder), recipe=recipe, result=result)
 
 
 def load(folder: str | Path, *, backend: str = "torch") -> Any:
-    """Return the network that `save` wrote, in evaluation mode.
+    """Return the network that `save` wrote, whatever its backend was, as a module of `backend` in evaluation mode.
 
     Raises: CheckpointError, which lists the tensors that are missing, unknown, misshapen or not finite.
     """
-    from netspace.backends import get_backend
+    from netspace.backends.conversion import load_network
 
-    return get_backend(backend).load(Path(folder))
+    return load_network(Path(folder), backend)
+
+
+def convert(network: Any, *, to: str) -> Any:
+    """Return a copy of a network as a module of another backend, in evaluation mode: the same weights and logits.
+
+    >>> import netspace as ns
+    >>> again = ns.convert(ns.build(ns.network("regnetx32")), to="torch")
+    >>> again.training
+    False
+
+    Raises: InputError where that backend cannot build it, CheckpointError for anything but a network of netspace's.
+    """
+    from netspace.backends.conversion import convert as converted
+
+    return converted(network, to)
 
 
 def fuse(network: Any) -> Any:

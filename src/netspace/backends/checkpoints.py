@@ -1,52 +1,76 @@
 """A network as a folder: `network.json` (its spec), `model.safetensors` (its weights), and its record beside them.
 
-Nothing is ever unpickled: safetensors holds numbers and names, and no code. A network of own blocks names the file
-of its block, which is run if its content is still the same.
+The weights are named and laid out as `netspace.networks.tensors` says, whichever backend they come from. Nothing is
+ever unpickled: safetensors holds numbers and names, and no code. A network of own blocks names the file of its block,
+which is run if its content is still the same.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.numpy import load_file, save
 
 from netspace.backends.record import RECIPE_FILE, RESULT_FILE, as_json, read_json
-from netspace.backends.torch_fusing import FoldedNet
-from netspace.backends.torch_model import AnyNet, build
 from netspace.errors import CheckpointError, SpecError
 from netspace.files import written_aside
 from netspace.networks.spec import NetworkSpec
+from netspace.networks.tensors import tensors as planned_tensors
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import TrialResult
 
 SPEC_FILE = "network.json"
 WEIGHTS_FILE = "model.safetensors"
+COUNTER = ".num_batches_tracked"
+"""How PyTorch's counters of batches end, which a file may hold and nothing uses."""
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+"""The types of numbers that a network's file may have."""
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""A network's tensors by name."""
 
 
-def save_network(
-    network: AnyNet, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorType:
+    """What is known of a tensor before it is there."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+def planned_types(spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
+    """Return what a network's file must hold, if its numbers are floats of this type; float32 where they are none."""
+    dtype = dtype if dtype.name in FLOATS else np.dtype(np.float32)
+    return {tensor.name: TensorType(shape=tensor.shape, dtype=dtype) for tensor in planned_tensors(spec)}
+
+
+def write_network(
+    spec: NetworkSpec,
+    tensors: Arrays,
+    folder: Path,
+    *,
+    recipe: TrainingRecipe | None = None,
+    result: TrialResult | None = None,
 ) -> None:
     """Write a network's spec and weights, and what is given of its record.
 
     All files are written aside before the first of an older network is touched. The older spec and record go first
     and the new spec comes last, so that a save cut short leaves no network rather than a mixture of two.
 
-    Raises: CheckpointError where the folder cannot be written, or the network is folded.
+    Raises: CheckpointError where the folder cannot be written.
     """
-    if not isinstance(network, AnyNet):
-        raise CheckpointError(
-            f"network (={type(network).__name__}) must be one that `netspace.build` or `load` returned"
-        )
-    refuse_folded(network)
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    contents = {WEIGHTS_FILE: save(tensors, metadata={"network": network.spec.digest})}
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    contents = {WEIGHTS_FILE: save(whole, metadata={"network": spec.digest})}
     record = {RECIPE_FILE: recipe, RESULT_FILE: result}
     contents |= {name: as_json(value) for name, value in record.items() if value is not None}
-    contents[SPEC_FILE] = as_json(network.spec)
+    contents[SPEC_FILE] = as_json(spec)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
@@ -61,14 +85,10 @@ def save_network(
         raise CheckpointError(f"folder {str(folder)!r} cannot be written ({problem.strerror})") from None
 
 
-def refuse_folded(network: AnyNet) -> None:
-    """Raise CheckpointError for a folded network, whose tensors no file format of ours or of others holds."""
-    if isinstance(network, FoldedNet):
-        raise CheckpointError("network is folded and no file holds it; save the network that was given to `fuse`")
-
-
-def load_network(folder: Path) -> AnyNet:
-    """Return the network that `save_network` wrote, in evaluation mode.
+def read_network(
+    folder: Path, expected: Callable[[NetworkSpec, np.dtype[Any]], Mapping[str, TensorType]] = planned_types
+) -> tuple[NetworkSpec, Arrays]:
+    """Return the spec and the tensors that `write_network` wrote; `expected` says what a network must have.
 
     Raises: CheckpointError where a file is missing, damaged, or holds other tensors than the network has; they are
     listed by name. Nothing is allocated before that is known.
@@ -80,33 +100,27 @@ def load_network(folder: Path) -> AnyNet:
     except SpecError as problem:
         raise CheckpointError(f"{folder / SPEC_FILE}: {problem}") from None
     weights = folder / WEIGHTS_FILE
-    tensors = read_tensors(weights)
+    tensors: Arrays = read_tensors(weights, load_file)
     blocks = sum(stage.depth for stage in spec.stages)
     if blocks > max(1000, len(tensors)):  # even their names would take minutes
         raise CheckpointError(f"{weights}: {len(tensors)} tensors are too few for the {blocks:,} blocks of {SPEC_FILE}")
     stem = tensors.get("stem.conv.weight")
-    check_tensors(tensors, expected_tensors(spec, torch.float32 if stem is None else stem.dtype), source=weights)
-    with safe_open(weights, framework="pt") as file:
+    known = expected(spec, np.dtype(np.float32) if stem is None else stem.dtype)
+    tensors = {name: tensor for name, tensor in tensors.items() if name in known or not name.endswith(COUNTER)}
+    check_tensors(tensors, known, source=weights)
+    with safe_open(weights, framework="np") as file:
         digest = (file.metadata() or {}).get("network", spec.digest)
     if digest != spec.digest:
         raise CheckpointError(
             f"{folder / SPEC_FILE}: not the network that the weights were saved with; its digest must be {digest}"
         )
-    network = build(spec).to(next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()))
-    network.load_state_dict(tensors)
-    return network.eval()
+    return spec, tensors
 
 
-def expected_tensors(spec: NetworkSpec, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return the tensors of a network without their memory, so that any spec can be compared before it is built."""
-    with torch.device("meta"):
-        return AnyNet(spec).to(dtype if dtype.is_floating_point else torch.float32).state_dict()
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file. Raises: CheckpointError."""
+def read_tensors(path: Path, load: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """Return the tensors of a safetensors file as `load` gives them. Raises: CheckpointError."""
     try:
-        return load_file(path)
+        return load(path)
     except OSError as problem:
         reason = problem.strerror or "no such file"
         raise CheckpointError(f"{path}: cannot be read ({reason})") from None
@@ -114,8 +128,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: not a safetensors file ({problem})") from None
 
 
-def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str | Path) -> None:
+def check_tensors(given: Mapping[str, Any], expected: Mapping[str, Any], *, source: str | Path) -> None:
     """Check that a file holds exactly the tensors of a network, with their shapes, types and finite numbers.
+
+    Both are arrays of NumPy or tensors of PyTorch; of what is expected, only shape and type are looked at.
 
     Raises: CheckpointError, which lists what is missing, unknown, misshapen, of another type, not finite, or a negative
     variance.
@@ -135,8 +151,8 @@ def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *
             for name in both
             if given[name].dtype != expected[name].dtype
         ],
-        "not finite": [name for name in alike if not torch.isfinite(given[name]).all()],
-        "negative": [name for name in alike if name.endswith("running_var") and (given[name] < 0).any()],
+        "not finite": [name for name in alike if not np.isfinite(np.asarray(given[name])).all()],
+        "negative": [name for name in alike if name.endswith("running_var") and (np.asarray(given[name]) < 0).any()],
     }
     found = [f"{what}: {_listed(names)}" for what, names in wrong.items() if names]
     if found:

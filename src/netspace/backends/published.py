@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from netspace.backends.checkpoints import check_tensors, expected_tensors, refuse_folded
+from netspace.backends.checkpoints import check_tensors
 from netspace.backends.published_files import read_published
 from netspace.backends.published_names import NAMES, STYLES, depths, style_of, their_name
-from netspace.backends.torch_model import AnyNet, build
+from netspace.backends.torch_fusing import refuse_folded
+from netspace.backends.torch_model import AnyNet, build, state_types
 from netspace.errors import CheckpointError, InputError, SpecError, did_you_mean
 from netspace.networks.spec import Frame, NetworkSpec, Stage, Stem, nearest_integers
 
@@ -47,7 +48,7 @@ def load_checkpoint(
         raise CheckpointError(f"{path}: no RegNet of {', '.join(STYLES)}: no first block has their names")
     tensors = _with_convolutions(tensors, style)
     spec = spec_of(tensors, style, source=path)
-    expected = expected_tensors(spec, _of_ours(tensors[their_name(STEM, style)].dtype))
+    expected = state_types(spec, _of_ours(tensors[their_name(STEM, style)].dtype))
     check_tensors(tensors, {their_name(ours, style): tensor for ours, tensor in expected.items()}, source=path)
 
     weights = {ours: tensors[their_name(ours, style)] for ours in expected}
@@ -75,9 +76,7 @@ def published_tensors(network: AnyNet, style: str) -> dict[str, Tensor]:
     _check_it_has(style, network.spec)
     refuse_folded(network)
     weights = network.state_dict()
-    check_tensors(
-        weights, expected_tensors(network.spec, _of_ours(weights[STEM].dtype)), source="the network to export"
-    )
+    check_tensors(weights, state_types(network.spec, _of_ours(weights[STEM].dtype)), source="the network to export")
     weights[STEM] = _red_first(weights[STEM], style)
     return {their_name(ours, style): tensor.clone() for ours, tensor in weights.items()}
 

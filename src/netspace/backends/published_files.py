@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from netspace.backends.checkpoints import read_tensors
@@ -24,7 +25,7 @@ def read_published(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of a PyTorch file of plain data. Raises: CheckpointError."""
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path}: must be a file; a folder that `save` wrote is for `load`")
-    tensors = read_tensors(path) if path.suffix == ".safetensors" else _named_tensors(_unpickled(path), path)
+    tensors = read_tensors(path, load_file) if path.suffix == ".safetensors" else _named_tensors(_unpickled(path), path)
     # A view can claim any size, and many names can share one memory; what a file holds is never larger than the file.
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > path.stat().st_size:
         raise CheckpointError(f"{path}: the tensors are larger than the file")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from netspace.backends.torch_model import AnyNet, ConvNorm
-from netspace.errors import InputError
+from netspace.errors import CheckpointError, InputError
 
 
 class FoldedNet(AnyNet):
@@ -132,3 +132,9 @@ def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     dtype = conv.weight.dtype
     conv.weight.copy_((conv.weight.double() * scale[:, None, None, None]).to(dtype))
     conv.bias = nn.Parameter(folded.to(dtype))
+
+
+def refuse_folded(network: AnyNet) -> None:
+    """Raise CheckpointError for a folded network, whose tensors no file format of ours or of others holds."""
+    if isinstance(network, FoldedNet):
+        raise CheckpointError("network is folded and no file holds it; save the network that was given to `fuse`")

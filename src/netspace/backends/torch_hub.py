@@ -10,7 +10,9 @@ with needed_by("HubNetwork", extra="hub"):
     import torch
     from huggingface_hub import PyTorchModelHubMixin, snapshot_download
 
-    from netspace.backends.checkpoints import SPEC_FILE, WEIGHTS_FILE, load_network, refuse_folded, save_network
+    from netspace.backends.checkpoints import SPEC_FILE, WEIGHTS_FILE
+    from netspace.backends.conversion import load_network, save_network
+    from netspace.backends.torch_fusing import refuse_folded
     from netspace.backends.torch_model import AnyNet
     from netspace.networks.spec import NetworkSpec
 

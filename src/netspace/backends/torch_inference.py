@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from netspace import values
-from netspace.backends.checkpoints import load_network
+from netspace.backends.conversion import load_network
 from netspace.backends.inference import InferenceFigures, InferenceSetting
 from netspace.backends.torch_fusing import fuse
 from netspace.backends.torch_model import AnyNet, build

@@ -1,18 +1,23 @@
 """A network plan as a PyTorch module: convolutions, norms and activations, block by block; no number is derived.
 
-Weights begin as published: convolutions from N(0, sqrt(2 / (k * k * out_width))), batch norms 1 and 0, the
-linear layer from N(0, 0.01), biases 0. Source: Radosavovic et al. 2020, released code (`init_weights`).
-A user's own blocks draw theirs themselves.
+Its names are those of `netspace.networks.tensors`, which also says how weights begin; a user's own blocks name and
+draw theirs themselves.
 """
 
-import math
+from collections.abc import Mapping
+from typing import Any
 
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from netspace.backends.checkpoints import FLOATS, TensorType
 from netspace.backends.torch_own_block import check_own_blocks, own_module
 from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, plan
 from netspace.networks.spec import Frame, NetworkSpec
+from netspace.networks.tensors import tensors as planned_tensors
 
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
@@ -140,27 +145,69 @@ def conv2d(layer: Convolution) -> nn.Conv2d:
 
 @torch.no_grad()
 def initialise(network: AnyNet, seed: int) -> None:
-    """Set all weights and running statistics from one seed, in the order of the module's layers.
-
-    Own blocks are left as they were built.
-    """
+    """Set all weights and running statistics from one seed, in their order. Own blocks are left as they were built."""
     generator = torch.Generator().manual_seed(seed)
-    ours = network if network.spec.own_block is None else nn.ModuleList([network.stem, network.head])
-    for layer in ours.modules():
-        if isinstance(layer, nn.Conv2d):
-            fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels
-            layer.weight.normal_(0.0, math.sqrt(2.0 / fan_out), generator=generator)
-        elif isinstance(layer, nn.Linear):
-            layer.weight.normal_(0.0, 0.01, generator=generator)
-        elif isinstance(layer, nn.BatchNorm2d):
-            layer.reset_running_stats()
-            nn.init.ones_(layer.weight)
-        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d) and layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    if network.spec.zero_init_last:
-        for block in network.modules():
-            if isinstance(block, Block) and block.has_shortcut:
-                nn.init.zeros_(block.branch[-1].norm.weight)  # type: ignore[union-attr, arg-type]
+    state = network.state_dict()
+    for tensor in planned_tensors(network.spec):
+        if tensor.spread:
+            state[tensor.name].normal_(tensor.mean, tensor.spread, generator=generator)
+        else:
+            state[tensor.name].fill_(tensor.mean)
+    for name in _counters(network):
+        state[name].zero_()
+
+
+def _counters(network: AnyNet) -> set[str]:
+    """Return the names of the counters of batches of our own norms, which nothing uses."""
+    names = (tensor.name for tensor in planned_tensors(network.spec) if tensor.name.endswith("running_mean"))
+    return {name.removesuffix("running_mean") + "num_batches_tracked" for name in names}
+
+
+def arrays(network: AnyNet) -> dict[str, npt.NDArray[Any]]:
+    """Return a network's tensors as `netspace.networks.tensors` names them; they share its memory where they can."""
+    counters = _counters(network)
+    return {name: _array(tensor) for name, tensor in network.state_dict().items() if name not in counters}
+
+
+def with_arrays(spec: NetworkSpec, given: Mapping[str, npt.NDArray[Any]]) -> AnyNet:
+    """Return the network that has these tensors, with their type of numbers, in evaluation mode."""
+    tensors = {name: _tensor(array) for name, array in given.items()}
+    network = build(spec).to(tensors["stem.conv.weight"].dtype)
+    network.load_state_dict(network.state_dict() | tensors)
+    return network.eval()
+
+
+def state_types(spec: NetworkSpec, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return all that a network's state holds, without memory, so that any spec can be compared before it is built."""
+    with torch.device("meta"):
+        return AnyNet(spec).to(dtype).state_dict()
+
+
+def own_types(spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
+    """Return what the file of a network of a user's own blocks must hold, as their modules say."""
+    dtype = dtype if dtype.name in FLOATS else np.dtype(np.float32)
+    with torch.device("meta"):
+        network = AnyNet(spec).to(_tensor(np.empty(0, dtype)).dtype)
+    counters = _counters(network)
+    return {
+        name: TensorType(shape=tuple(tensor.shape), dtype=_array(torch.empty(0, dtype=tensor.dtype)).dtype)
+        for name, tensor in network.state_dict().items()
+        if name not in counters
+    }
+
+
+def _array(tensor: Tensor) -> npt.NDArray[Any]:
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype is torch.bfloat16:  # which NumPy does not know
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def _tensor(array: npt.NDArray[Any]) -> Tensor:
+    array = np.array(array)  # a copy that can be written
+    if array.dtype == ml_dtypes.bfloat16:
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:

@@ -6,24 +6,25 @@ Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`.
 """
 
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netspace.backends.checkpoints import load_network, save_network
-from netspace.backends.torch_model import AnyNet, build
+from netspace.backends.checkpoints import Arrays, TensorType, planned_types
+from netspace.backends.torch_fusing import refuse_folded
+from netspace.backends.torch_model import AnyNet, arrays, build, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
+from netspace.training.epochs import EVALUATION_BATCH, check_images, run_epochs
 from netspace.training.recipe import TrainingRecipe
-from netspace.training.splits import ByteArray, Split
+from netspace.training.splits import ByteArray, IndexArray, Split
 from netspace.training.trial import EpochRecord, Trial, TrialResult
-
-EVALUATION_BATCH = 512
 
 
 class TorchBackend:
@@ -35,32 +36,56 @@ class TorchBackend:
         """Return the network as an `nn.Module`, initialised from `seed`."""
         return build(spec, seed=seed)
 
-    def check(self, spec: NetworkSpec, resolution: int) -> None:
+    def check(self, spec: NetworkSpec, resolution: int | None = None) -> None:
         """Check a user's own blocks against the modules that they build."""
         check_own_blocks(spec, resolution)
 
-    def save(
-        self, network: AnyNet, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
-    ) -> None:
-        """Write `network.json` and `model.safetensors`, and what is given of the record."""
-        save_network(network, folder, recipe=recipe, result=result)
+    def types(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
+        """Return what a network's file must hold; a user's own blocks are asked."""
+        return planned_types(spec, dtype) if spec.own_block is None else own_types(spec, dtype)
 
-    def load(self, folder: Path) -> AnyNet:
-        """Return the network of a folder."""
-        return load_network(folder)
+    def arrays(self, network: AnyNet) -> Arrays:
+        """Return a network's tensors. Raises: CheckpointError for a folded one."""
+        refuse_folded(network)
+        return arrays(network)
+
+    def with_arrays(self, spec: NetworkSpec, given: Mapping[str, npt.NDArray[Any]]) -> AnyNet:
+        """Return the network of these tensors."""
+        return with_arrays(spec, given)
+
+    @torch.no_grad()
+    def logits(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the logits of images (batch, height, width, channels)."""
+        check_images(network.spec, images)
+        was_training = network.training
+        network.eval()
+        found: npt.NDArray[Any] = network(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+        network.train(was_training)
+        return found
 
     def train(
-        self, trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None
+        self,
+        trial: Trial,
+        data: Dataset,
+        *,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        network: AnyNet | None = None,
     ) -> TrialResult:
         """Train one trial; see the contract."""
-        return train(trial, data, on_epoch=on_epoch)
+        return train(trial, data, on_epoch=on_epoch, network=network)
 
     def versions(self) -> dict[str, str]:
         """Return the version of PyTorch."""
         return {"torch": torch.__version__}
 
 
-def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrialResult:
+def train(
+    trial: Trial,
+    data: Dataset,
+    *,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    network: AnyNet | None = None,
+) -> TrialResult:
     """Train one network and return its validation error at the last epoch, with its learning curve.
 
     Sets PyTorch's number of threads in this process to the trial's.
@@ -72,8 +97,9 @@ def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None
     recipe = trial.recipe
     steps = recipe.steps_per_epoch(len(data.training.labels))
 
-    network = build(trial.network, seed=trial.stream_seed("initialisation"))
+    network = network or build(trial.network, seed=trial.stream_seed("initialisation"))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert network is not None
     optimiser = torch.optim.SGD(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -84,20 +110,15 @@ def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None
     torch.manual_seed(trial.stream_seed("dropping"))
     images, labels = data.training.images, torch.tensor(data.training.labels)
     normalise = Normalise(data)
-    order = np.random.Philox(key=trial.stream_seed("order"))
     augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation"))
 
-    curve: list[EpochRecord] = []
-    for epoch in range(recipe.epochs):
-        epoch_begun = time.perf_counter()
+    def train_epoch(done: int, batches: list[IndexArray]) -> float:
         network.train()
         total_loss = torch.zeros(())
-        permutation = np.argsort(order.random_raw(len(labels)), kind="stable")
-        for step in range(steps):
-            chosen = permutation[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        for step, chosen in enumerate(batches, start=done):
             batch = augment(normalise(images[chosen]), recipe, augmentation)
             for group in optimiser.param_groups:
-                group["lr"] = recipe.rate(epoch * steps + step, steps)
+                group["lr"] = recipe.rate(step, steps)
             with autocast(recipe):
                 logits = network(batch)
             loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
@@ -105,37 +126,12 @@ def train(trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total_loss += loss.detach()
+        return float(total_loss) / steps
 
-        mean_loss = float(total_loss) / steps
-        seen = (epoch + 1) * steps * recipe.batch_size
-        if not np.isfinite(mean_loss):
-            return TrialResult(
-                trial_id=trial.id,
-                status="diverged",
-                curve=tuple(curve),
-                seconds=time.perf_counter() - begun,
-                images=seen,
-                reason=f"the training loss was {mean_loss} in epoch {epoch + 1} of {recipe.epochs}",
-            )
-        curve.append(
-            EpochRecord(
-                epoch=epoch + 1,
-                training_loss=mean_loss,
-                validation_error=error(network, data.validation, normalise, recipe),
-                seconds=time.perf_counter() - epoch_begun,
-            )
-        )
-        if on_epoch is not None:
-            on_epoch(curve[-1])
+    def evaluate() -> float:
+        return error(network, data.validation, normalise, recipe)
 
-    return TrialResult(
-        trial_id=trial.id,
-        status="finished",
-        error=curve[-1].validation_error,
-        curve=tuple(curve),
-        seconds=time.perf_counter() - begun,
-        images=recipe.epochs * steps * recipe.batch_size,
-    )
+    return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
 
 
 @torch.no_grad()

@@ -40,7 +40,7 @@ def read_network(path: Path) -> Any:
             )
         raise InputError(f"network {str(path)!r}: there is no such folder or file")
     with needed_by("reading weights", extra="torch"):
-        from netspace.backends.checkpoints import load_network
+        from netspace.backends.conversion import load_network
         from netspace.backends.published import load_checkpoint
 
     return load_network(path) if path.is_dir() else load_checkpoint(path)

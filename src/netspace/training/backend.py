@@ -1,16 +1,14 @@
-"""What every backend must do: build a network from its plan, and train one trial to a result.
+"""What every backend must do: build a network from its plan, carry its weights, and train one trial to a result.
 
 A backend translates the plan and derives no number of its own. Given the same trial, data and number of
 threads it returns bit-equal errors on a CPU, in any process. It never reads the test split of a sweep.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 
@@ -23,27 +21,48 @@ class Backend(Protocol):
         """Return the framework's own module, its weights initialised from `seed`."""
         ...
 
-    def check(self, spec: NetworkSpec, resolution: int) -> None:
+    def check(self, spec: NetworkSpec, resolution: int | None = None) -> None:
         """Check that a user's own block costs what it says, or can be built at all; any other network passes.
 
-        Raises: OwnBlockError.
+        Raises: OwnBlockError; InputError where this backend has no such network.
         """
         ...
 
-    def save(
-        self, network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
-    ) -> None:
-        """Write a network's spec and weights to a folder, and how it was trained. Raises: CheckpointError."""
+    def types(self, spec: NetworkSpec, dtype: Any) -> Mapping[str, Any]:
+        """Return name, shape and type of all that a network's file must hold, if its numbers are floats of `dtype`."""
         ...
 
-    def load(self, folder: Path) -> Any:
-        """Return the network that `save` wrote, in evaluation mode. Raises: CheckpointError."""
+    def arrays(self, network: Any) -> dict[str, Any]:
+        """Return a network's tensors as arrays, named and laid out as `netspace.networks.tensors` says.
+
+        Raises: CheckpointError for a network that no file holds.
+        """
+        ...
+
+    def with_arrays(self, spec: NetworkSpec, given: Mapping[str, Any]) -> Any:
+        """Return the network that has these tensors, with their type of numbers, in evaluation mode."""
+        ...
+
+    def logits(self, network: Any, images: Any) -> Any:
+        """Return the logits (batch, classes) of images, in evaluation mode, and leave the network in its own mode.
+
+        `images` is an array (batch, height, width, channels), normalised, of the network's type of numbers.
+        Raises: InputError where the number of channels is not the network's.
+        """
         ...
 
     def train(
-        self, trial: Trial, data: Dataset, *, on_epoch: Callable[[EpochRecord], None] | None = None
+        self,
+        trial: Trial,
+        data: Dataset,
+        *,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        network: Any = None,
     ) -> TrialResult:
-        """Train and return what became of it; a non-finite loss is a result (`diverged`), not an error."""
+        """Train and return what became of it; a non-finite loss is a result (`diverged`), not an error.
+
+        `network` is one of this backend to train in place; None builds the trial's, from the trial's seed.
+        """
         ...
 
     def versions(self) -> dict[str, str]:

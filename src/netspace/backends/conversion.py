@@ -1,0 +1,39 @@
+"""Networks into folders and back, and from one framework into another: weights travel under neutral names."""
+
+from pathlib import Path
+from typing import Any
+
+from netspace.backends import BACKENDS, get_backend
+from netspace.backends.checkpoints import read_network, write_network
+from netspace.errors import CheckpointError
+from netspace.training.backend import Backend
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.trial import TrialResult
+
+
+def backend_of(network: Any) -> Backend:
+    """Return the backend that built a network. Raises: CheckpointError where none did."""
+    for cls in type(network).__mro__:
+        name = cls.__module__.removeprefix("netspace.backends.").removesuffix("_model")
+        if name in BACKENDS:
+            return get_backend(name)
+    raise CheckpointError(f"network (={type(network).__name__}) must be one that `netspace.build` or `load` returned")
+
+
+def save_network(
+    network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+) -> None:
+    """Write a network's spec and weights to a folder, and how it was trained. Raises: CheckpointError."""
+    write_network(network.spec, backend_of(network).arrays(network), folder, recipe=recipe, result=result)
+
+
+def load_network(folder: Path, backend: str = "torch") -> Any:
+    """Return the network of a folder as a module of a framework, in evaluation mode. Raises: CheckpointError."""
+    into = get_backend(backend)
+    return into.with_arrays(*read_network(folder, into.types))
+
+
+def convert(network: Any, backend: str) -> Any:
+    """Return a copy of a network as a module of another framework, in evaluation mode. Raises: CheckpointError."""
+    tensors = backend_of(network).arrays(network)
+    return get_backend(backend).with_arrays(network.spec, tensors)

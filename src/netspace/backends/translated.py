@@ -1,0 +1,83 @@
+"""What the backends other than PyTorch's have in common: neutral weights in and out, and no blocks of a user's own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace.backends.checkpoints import Arrays, TensorType, planned_types
+from netspace.errors import InputError
+from netspace.networks.spec import NetworkSpec
+from netspace.networks.tensors import initial_tensors
+from netspace.training.data import Dataset
+from netspace.training.trial import EpochRecord, Trial, TrialResult
+
+
+class TranslatedBackend(ABC):
+    """A backend that gives its module, and carries arrays into it and out of it; see `Backend` for the contract."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def module(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> Any:
+        """Return the framework's own module, in training mode where it has modes; its weights are of no account."""
+
+    @abstractmethod
+    def assign(self, network: Any, given: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set all weights and running statistics of a network to arrays of the neutral names and layouts."""
+
+    @abstractmethod
+    def arrays(self, network: Any) -> Arrays:
+        """Return a network's tensors as `netspace.networks.tensors` names them and lays them out."""
+
+    @abstractmethod
+    def logits(self, network: Any, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the logits (batch, classes) of normalised images (batch, height, width, channels)."""
+
+    @abstractmethod
+    def train(
+        self,
+        trial: Trial,
+        data: Dataset,
+        *,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        network: Any = None,
+    ) -> TrialResult:
+        """Train one trial; see the contract."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what computes."""
+
+    def evaluation(self, network: Any) -> Any:
+        """Return the network in evaluation mode, where modules of this framework have modes."""
+        return network
+
+    def build(self, spec: NetworkSpec, *, seed: int = 0) -> Any:
+        """Return the framework's own module; the same seed gives the same weights in each of these backends."""
+        self.check(spec)
+        network = self.module(spec, np.dtype(np.float32))
+        self.assign(network, initial_tensors(spec, seed))
+        return network
+
+    def with_arrays(self, spec: NetworkSpec, given: Mapping[str, npt.NDArray[Any]]) -> Any:
+        """Return the network that has these tensors, with their type of numbers, in evaluation mode."""
+        self.check(spec)
+        network = self.module(spec, given["stem.conv.weight"].dtype)
+        self.assign(network, given)
+        return self.evaluation(network)
+
+    def types(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
+        """Return what a network's file must hold."""
+        self.check(spec)
+        return planned_types(spec, dtype)
+
+    def check(self, spec: NetworkSpec, resolution: int | None = None) -> None:
+        """Refuse a network that this backend cannot build. Raises: InputError."""
+        if spec.own_block is not None:
+            raise InputError(
+                f"backend {self.name!r} has no blocks of a user's own, and own block {spec.own_block.file!r} builds "
+                "modules of PyTorch; use backend 'torch'"
+            )

@@ -1,0 +1,139 @@
+"""A trial's epochs in their order, the same for every backend: what each one sees, what it leaves, how a trial ends."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace.errors import InputError
+from netspace.networks.spec import NetworkSpec
+from netspace.training.data import Dataset
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.splits import IndexArray
+from netspace.training.trial import EpochRecord, Trial, TrialResult
+
+FloatArray = npt.NDArray[np.float32]
+EVALUATION_BATCH = 512
+"""Images that are judged at a time."""
+
+
+def run_epochs(
+    trial: Trial,
+    data: Dataset,
+    *,
+    train: Callable[[int, list[IndexArray]], float],
+    evaluate: Callable[[], float],
+    on_epoch: Callable[[EpochRecord], None] | None,
+    begun: float,
+) -> TrialResult:
+    """Return what becomes of a trial whose epochs `train` trains and `evaluate` judges.
+
+    `train` takes the number of steps done before and the images of each step of this epoch; it returns the mean
+    training loss [nats], and one that is not finite ends the trial. `evaluate` returns the validation error in [0, 1].
+    `begun` [s] is when the trial began, by `time.perf_counter`.
+
+    Raises: InputError where a batch is larger than the training images.
+    """
+    recipe, images = trial.recipe, len(data.training.labels)
+    steps = recipe.steps_per_epoch(images)
+    order = np.random.Philox(key=trial.stream_seed("order"))
+    curve: list[EpochRecord] = []
+    for epoch in range(1, recipe.epochs + 1):
+        epoch_begun = time.perf_counter()
+        permutation = np.argsort(order.random_raw(images), kind="stable")
+        chosen = np.split(permutation[: steps * recipe.batch_size], steps)
+        mean_loss = train((epoch - 1) * steps, chosen)
+        if not np.isfinite(mean_loss):
+            return TrialResult(
+                trial_id=trial.id,
+                status="diverged",
+                curve=tuple(curve),
+                seconds=time.perf_counter() - begun,
+                images=epoch * steps * recipe.batch_size,
+                reason=f"the training loss was {mean_loss} in epoch {epoch} of {recipe.epochs}",
+            )
+        record = EpochRecord(
+            epoch=epoch,
+            training_loss=mean_loss,
+            validation_error=evaluate(),
+            seconds=time.perf_counter() - epoch_begun,
+        )
+        curve.append(record)
+        if on_epoch is not None:
+            on_epoch(record)
+    return TrialResult(
+        trial_id=trial.id,
+        status="finished",
+        error=curve[-1].validation_error,
+        curve=tuple(curve),
+        seconds=time.perf_counter() - begun,
+        images=recipe.epochs * steps * recipe.batch_size,
+    )
+
+
+class Batches:
+    """Training batches of a trial as whole-array operations: normalised, augmented, channels last, float32."""
+
+    def __init__(self, trial: Trial, data: Dataset) -> None:
+        std = np.asarray(data.std, np.float32)
+        self._scale = 1.0 / (np.float32(255.0) * std)
+        self._shift = -np.asarray(data.mean, np.float32) / std
+        self._recipe = trial.recipe
+        self._split = data.training
+        self._generator = np.random.Generator(np.random.Philox(key=trial.stream_seed("augmentation")))
+
+    def __call__(self, chosen: IndexArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """Return the images (batch, height, width, channels) and labels (batch,) of one step; each call draws anew."""
+        images = augmented(self.normalised(self._split.images[chosen]), self._recipe, self._generator)
+        return images, self._split.labels[chosen]
+
+    def normalised(self, images: npt.NDArray[np.uint8]) -> FloatArray:
+        """Return (pixels / 255 - mean) / std per channel."""
+        return np.asarray(images * self._scale + self._shift, np.float32)
+
+
+def augmented(images: FloatArray, recipe: TrainingRecipe, generator: np.random.Generator) -> FloatArray:
+    """Mirror half of the images and move each by up to `shift` pixels, edges filled with the mean (zero).
+
+    `images` is (batch, height, width, channels), normalised.
+    """
+    if recipe.flip:
+        mirrored = generator.random(len(images)) < 0.5
+        images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    if recipe.shift:
+        reach = recipe.shift
+        batch, height, width, _ = images.shape
+        moved = generator.integers(0, 2 * reach + 1, (2, batch))
+        padded = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)))
+        rows = moved[0][:, None, None] + np.arange(height)[:, None]
+        columns = moved[1][:, None, None] + np.arange(width)
+        images = padded[np.arange(batch)[:, None, None], rows, columns]
+    return images
+
+
+def check_images(spec: NetworkSpec, images: npt.NDArray[Any]) -> None:
+    """Check that images are an array (batch, height, width, channels) for a network. Raises: InputError."""
+    if images.ndim != 4 or images.shape[3] != spec.in_channels:
+        raise InputError(
+            f"images (of shape {images.shape}) must be (batch, height, width, channels) with the network's "
+            f"{spec.in_channels} channels"
+        )
+
+
+def share_wrong(
+    logits: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]],
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+) -> float:
+    """Return the share of images, in [0, 1], whose highest logit is not their label's, judged batch by batch.
+
+    An image whose logits are not finite counts as wrong.
+    """
+    wrong = 0
+    for first in range(0, len(labels), EVALUATION_BATCH):
+        batch = slice(first, first + EVALUATION_BATCH)
+        found = logits(images[batch])
+        wrong += int(np.sum((found.argmax(1) != labels[batch]) | ~np.isfinite(found).all(1)))
+    return wrong / len(labels)
