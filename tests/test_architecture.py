@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "running": {"errors", "backends", "execution", "networks", "storage", "training"},
+    "single": {"errors", "backends", "networks", "training"},
     "telling": {"errors", "values", "findings", "report", "stats", "storage", "study_file", "training"},
     "study": GROUND
     | {
@@ -68,10 +69,12 @@ MAY_IMPORT = {
         "report",
         "running",
         "telling",
+        "single",
         "spaces",
         "stats",
         "storage",
         "study",
+        "training",
     },
     "__main__": {"cli"},
     "__init__": {"errors", "networks", "spaces", "stats", "study", "backends", "training"},

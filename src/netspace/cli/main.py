@@ -24,6 +24,7 @@ from netspace.cli import (
     spaces,
     stores,
     studies,
+    training,
 )
 from netspace.errors import NetspaceError
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     help="Design network design spaces: sample networks, train them cheaply, compare spaces by their errors.",
 )
 
-for part in (networks, spaces, studies, serve, ranges, importance, assumptions, principles, samplesize):
+for part in (networks, training, spaces, studies, serve, ranges, importance, assumptions, principles, samplesize):
     app.add_typer(part.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(stores.app, name="store")

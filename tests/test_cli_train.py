@@ -1,0 +1,73 @@
+"""`netspace train` as a user meets it: a curve, a network in a folder, one sentence for every wrong word."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import netspace as ns
+from netspace.networks.spec import NetworkSpec, Stage, Stem
+
+SPEC = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16, stride=1))
+WORDS = ("mine.json", "--data", "digits", "--epochs", "2", "--batch-size", "50", "--lr", "0.1", "--threads", "1")
+
+
+def train(*words, cwd, check=0):
+    command = [sys.executable, "-m", "netspace", "train", *map(str, words)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == check, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "mine.json").write_text(json.dumps(SPEC.to_dict()))
+    return tmp_path
+
+
+def test_a_network_is_trained_judged_once_and_saved(folder):
+    first, *epochs, last = train(*WORDS, "--output", "best", "--test", cwd=folder).stdout.splitlines()
+    assert first == "mine.json by torch on digits: 1,000 training images of 1x8x8 in 10 classes"
+    assert [line.split(":")[0] for line in epochs] == ["epoch 1/2", "epoch 2/2"]
+    assert last.startswith("validation error ")
+    assert ", test error " in last
+    assert last.endswith("; the network is in best")
+    network, record = ns.load(folder / "best"), ns.load_record(folder / "best")
+    assert (network.spec.num_classes, network.spec.in_channels) == (10, 1)
+    assert f"{100 * record.result.error:.2f} %" in last
+    assert record.recipe.learning_rate == 0.1
+
+    again = train(*WORDS, "--output", "best", cwd=folder, check=2)
+    assert again.stderr.startswith("netspace: --output 'best' holds a network already")
+    assert again.stdout == ""
+
+
+def test_json_is_the_whole_answer_and_the_same_each_time(folder):
+    first, again = (json.loads(train(*WORDS, "--json", "--test", cwd=folder).stdout) for _ in range(2))
+    assert first["result"]["error"] == again["result"]["error"] == first["result"]["curve"][-1]["validation_error"]
+    assert first["test_error"] == again["test_error"]
+    # The saved network is the one that was judged: another test error would show in one image of 297.
+    assert round(first["test_error"] * 297) == pytest.approx(first["test_error"] * 297)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--backend", "troch"), "backend 'troch' does not exist; did you mean 'torch'?"),
+        (("--data", "digit"), "name (='digit') is no data set; did you mean 'digits'?"),
+        (("--batch-size", "5000"), "batch_size (=5000) must be at most the number of training images (=1000)"),
+        (("--epochs", "0"), "epochs (=0) must be a whole number of at least 1"),
+        (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
+    ],
+)
+def test_wrong_words_are_one_sentence(folder, words, sentence):
+    done = train(*WORDS, *words, cwd=folder, check=2)
+    assert done.stderr == f"netspace: {sentence}\n"
+
+
+def test_a_network_that_diverges_fails_and_is_not_saved(folder):
+    done = train(*WORDS, "--lr", "1e12", "--output", "best", cwd=folder, check=1)
+    assert "mine.json has no result: the training loss was" in done.stderr
+    assert list((folder / "best").iterdir()) == []
