@@ -14,7 +14,7 @@ from netspace.cli.main import app
 from netspace.errors import InputError, StudyFileError
 from netspace.execution.executor import InlineExecutor
 from netspace.storage.store import Store
-from netspace.study import FINGERPRINT, Study, _population
+from netspace.study import FINGERPRINT, Study, untrained
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 
@@ -121,7 +121,7 @@ def fill(study, seed):
     with Store.create(study.store_path, study=identity, text=study.text, facts={"rows": {}, "notes": []}) as store:
         for number, (name, taken) in enumerate(drawn.samples.items()):
             trials = [trial.id for trial in drawn.trials[name]]
-            store.add_population(_population(name, taken), definition={}, trials=trials)
+            store.add_population(untrained(name, taken), definition={}, trials=trials)
             rng, chance = np.random.default_rng(number), np.random.default_rng(seed)
             odds = rng.normal(-2.0, 1.0, 12)[: len(trials)] + chance.normal(0.0, 0.3, len(trials))
             for trial, error in zip(trials[1:], special.expit(odds)[1:].tolist(), strict=True):
