@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from netspace.cli.main import app
 from netspace.errors import InputError, StudyFileError
 from netspace.execution.executor import InlineExecutor
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.study import FINGERPRINT, Study, untrained
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
@@ -125,8 +125,8 @@ def fill(study, seed):
             rng, chance = np.random.default_rng(number), np.random.default_rng(seed)
             odds = rng.normal(-2.0, 1.0, 12)[: len(trials)] + chance.normal(0.0, 0.3, len(trials))
             for trial, error in zip(trials[1:], special.expit(odds)[1:].tolist(), strict=True):
-                store.record(TrialResult(trial_id=trial, status="finished", error=error))
-            store.record(TrialResult(trial_id=trials[0], status="failed", reason="by design"))
+                store.record(Entry(result=TrialResult(trial_id=trial, status="finished", error=error)))
+            store.record(Entry(result=TrialResult(trial_id=trials[0], status="failed", reason="by design")))
 
 
 def test_noise_prints_the_split_and_the_edf_without_it(tmp_path):

@@ -17,7 +17,7 @@ from netspace.findings.normalised import normalised_errors
 from netspace.findings.trends import trend_rows
 from netspace.networks.fitting import fit_regnet
 from netspace.storage.population import Population
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 
@@ -64,7 +64,7 @@ def made(folder, networks, errors, more="", budget="20k..200k"):
             store.add_population(population, definition={}, trials=trials)
             for trial, error in zip(trials, errors(name, taken.networks), strict=True):
                 if error is not None:
-                    store.record(result(trial, error))
+                    store.record(Entry(result=result(trial, error)))
     return folder
 
 

@@ -44,7 +44,7 @@ class Known:
             error -= 0.10 * (len({stage.bottleneck_ratio for stage in stages}) == 1)
             error += 0.10 * (len({stage.group_width for stage in stages}) == 1)
             result = TrialResult(trial_id=task.key, status="finished", error=float(error), seconds=2.0, images=100)
-            yield Done(key=task.key, value=(result, {}))
+            yield [Done(key=task.key, value=(result, {}))]
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ class KnownMLP(Known):
     def run(self, setup, tasks, *, should_stop=None):
         for task in tasks:
             result = TrialResult(trial_id=task.key, status="finished", error=0.5, seconds=2.0, images=100)
-            yield Done(key=task.key, value=(result, {}))
+            yield [Done(key=task.key, value=(result, {}))]
 
 
 def test_other_data_judge_no_step(store, monkeypatch):

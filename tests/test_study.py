@@ -95,12 +95,11 @@ class Faulty:
         for task in tasks:
             self.deaths[task.key] = self.deaths.get(task.key, 0) + 1
             if self.dies(task) and self.deaths[task.key] <= self.times:
-                yield Crashed(key=task.key, reason="the worker process was ended by SIGKILL")
+                yield [Crashed(key=task.key, reason="the worker process was ended by SIGKILL")]
                 continue
             said = []
             value = work(task.payload, said.append)
-            yield from (Progress(key=task.key, value=v) for v in said)
-            yield Done(key=task.key, value=value)
+            yield [*(Progress(key=task.key, value=v) for v in said), Done(key=task.key, value=value)]
 
 
 def test_a_trial_whose_worker_dies_once_is_begun_again(make):

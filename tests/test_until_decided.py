@@ -88,7 +88,7 @@ class Told:
                 return
             self.left -= 1
             error = float(self.errors[task.key])
-            yield Done(key=task.key, value=(TrialResult(trial_id=task.key, status="finished", error=error), {}))
+            yield [Done(key=task.key, value=(TrialResult(trial_id=task.key, status="finished", error=error), {}))]
 
     def stops(self):
         return self.left <= 0

@@ -13,7 +13,7 @@ from netspace.backends import get_backend
 from netspace.errors import ExecutionError
 from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Report, Task, Work
 from netspace.networks.own_block import OwnBlock, load
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -73,10 +73,11 @@ class Run:
         self._crashes: Counter[str] = Counter()
         self._earlier_crashes = Counter(a["trial"] for a in store.attempts() if a["outcome"] == CRASHED)
         self._begun = time.monotonic()
-        known = [r for p in store.populations() for r in p.results if r is not None]
         self._stored = len(finished & self._trials.keys())
-        self._errors = [r.error for r in known if r.error is not None]
-        self._failures = sum(r.error is None for r in {r.trial_id: r for r in known}.values())
+        table = store.table()
+        known = {trial: error for trial, error in zip(table["trial"], table["error"], strict=True) if trial in finished}
+        self._errors = [error for error in known.values() if error is not None]
+        self._failures = len(known) - len(self._errors)
         self._trained = 0
         self._images = 0
         self._counted: Counter[str] = Counter()
@@ -101,8 +102,8 @@ class Run:
         while waiting and not should_stop():
             again: list[Trial] = []
             tasks = [Task(key=trial.id, payload=trial) for trial in waiting]
-            for event in executor.run(setup, tasks, should_stop=should_stop):
-                again += self._take(event)
+            for events in executor.run(setup, tasks, should_stop=should_stop):
+                again += self._take(events)
                 self._on_progress(self.progress)
                 if len(self._doomed) >= PATIENCE:
                     self._give_up()
@@ -124,8 +125,7 @@ class Run:
 
     def _flush(self) -> None:
         """Record the trials whose workers died, now that another trial's success has shown the machine to work."""
-        for result in self._doomed:
-            self._record(result, {})
+        self._record([Entry(result=result) for result in self._doomed])
         self._doomed.clear()
 
     @property
@@ -141,39 +141,47 @@ class Run:
             best_error=min(self._errors, default=None),
         )
 
-    def _take(self, event: Event) -> list[Trial]:
-        """Record what an event says; return the trial if it is to be begun again."""
-        trial = self._trials[event.key]
-        if isinstance(event, Done):
-            result, versions = event.value
-            self._record(result, versions)
-            self._count_images(trial, result.images)
+    def _take(self, events: Sequence[Event]) -> list[Trial]:
+        """Record what events say, those that came together at once; return the trials that are to be begun again."""
+        again, entries = [], []
+        for event in events:
+            trial = self._trials[event.key]
+            if isinstance(event, Done):
+                result, versions = event.value
+                entries.append(Entry(result=result, versions=versions))
+                self._count_images(trial, result.images)
+            elif isinstance(event, Failed):
+                failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
+                entries.append(Entry(result=failed, detail=event.detail))
+            elif isinstance(event, Crashed):
+                self._crashes[trial.id] += 1
+                self._store.record_attempt(trial.id, CRASHED, event.reason, {})
+                if self._crashes[trial.id] < ATTEMPTS:
+                    again.append(trial)
+                else:
+                    self._doomed.append(TrialResult(trial_id=trial.id, status="failed", reason=event.reason))
+            elif isinstance(event.value, EpochRecord):
+                self._count_images(trial, event.value.epoch * self._images_per_epoch)
+        self._record(entries)
+        if any(isinstance(event, Done) for event in events):
             self._flush()
-        elif isinstance(event, Failed):
-            failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-            self._record(failed, {}, detail=event.detail)
-        elif isinstance(event, Crashed):
-            self._crashes[trial.id] += 1
-            self._store.record_attempt(trial.id, CRASHED, event.reason, {})
-            if self._crashes[trial.id] < ATTEMPTS:
-                return [trial]
-            self._doomed.append(TrialResult(trial_id=trial.id, status="failed", reason=event.reason))
-        elif isinstance(event.value, EpochRecord):
-            self._count_images(trial, event.value.epoch * self._images_per_epoch)
-        return []
+        return again
 
     def _count_images(self, trial: Trial, seen: int) -> None:
         self._images += max(seen - self._counted[trial.id], 0)
         self._counted[trial.id] = seen
 
-    def _record(self, result: TrialResult, versions: dict[str, str], detail: str | None = None) -> None:
-        self._store.record(result, versions=versions, detail=detail)
-        self._trained += 1
-        self._waiting.pop(result.trial_id, None)
-        if result.error is None:
-            self._failures += 1
-        else:
-            self._errors.append(result.error)
+    def _record(self, entries: Sequence[Entry]) -> None:
+        if not entries:
+            return
+        self._store.record(*entries)
+        for result in (entry.result for entry in entries):
+            self._trained += 1
+            self._waiting.pop(result.trial_id, None)
+            if result.error is None:
+                self._failures += 1
+            else:
+                self._errors.append(result.error)
 
 
 def train_here(pack_folder: str, backend: str, own_blocks: tuple[OwnBlock, ...] = ()) -> Work:

@@ -1,6 +1,7 @@
 """The executor's contract, which every executor passes."""
 
 import functools
+import itertools
 import os
 import signal
 import time
@@ -44,6 +45,11 @@ def tasks(*payloads):
     return [Task(key=f"task {i}", payload=payload) for i, payload in enumerate(payloads)]
 
 
+def events_of(executor, *given, **options):
+    """The events one by one, however they came together."""
+    return itertools.chain.from_iterable(executor.run(*given, **options))
+
+
 @pytest.mark.parametrize(
     "executor",
     [InlineExecutor(), ProcessExecutor(1), ProcessExecutor(2)],
@@ -51,19 +57,19 @@ def tasks(*payloads):
 )
 class TestExecutor:
     def test_every_task_is_done_once(self, executor):
-        events = list(executor.run(SETUP, tasks(*range(7))))
+        events = list(events_of(executor, SETUP, tasks(*range(7))))
         done = {event.key: event.value for event in events if isinstance(event, Done)}
         assert done == {f"task {i}": 2 * i + 1 for i in range(7)}
         assert sum(isinstance(event, Done) for event in events) == 7
 
     def test_progress_comes_before_the_end_of_its_task(self, executor):
-        events = [event for event in executor.run(SETUP, tasks(3, 4)) if event.key == "task 0"]
+        events = [event for event in events_of(executor, SETUP, tasks(3, 4)) if event.key == "task 0"]
         said = [event.value for event in events[:-1] if isinstance(event, Progress)]
         assert said == ["half of 3", "all of 3"]
         assert isinstance(events[-1], Done)
 
     def test_an_exception_is_the_event_of_its_task_alone(self, executor):
-        events = list(executor.run(SETUP, tasks("raise", 5)))
+        events = list(events_of(executor, SETUP, tasks("raise", 5)))
         failed = next(event for event in events if isinstance(event, Failed))
         assert failed.key == "task 0"
         assert failed.reason == "ValueError: seven is no number"
@@ -71,7 +77,7 @@ class TestExecutor:
         assert any(isinstance(event, Done) and event.value == 11 for event in events)
 
     def test_nothing_to_do_yields_nothing(self, executor):
-        assert list(executor.run(SETUP, [])) == []
+        assert list(events_of(executor, SETUP, [])) == []
 
     def test_a_stop_before_the_first_task_starts_none_twice(self, executor):
         seen = 0
@@ -79,13 +85,13 @@ class TestExecutor:
         def should_stop():
             return seen >= 2
 
-        for event in executor.run(SETUP, tasks(*range(50)), should_stop=should_stop):
+        for event in events_of(executor, SETUP, tasks(*range(50)), should_stop=should_stop):
             seen += isinstance(event, Done)
         assert 2 <= seen < 50
 
 
 def test_a_worker_that_dies_costs_its_task_alone():
-    events = list(ProcessExecutor(2).run(SETUP, tasks("crash", 1, "crash", 2, 3)))
+    events = list(events_of(ProcessExecutor(2), SETUP, tasks("crash", 1, "crash", 2, 3)))
     crashed = [event for event in events if isinstance(event, Crashed)]
     assert {event.key for event in crashed} == {"task 0", "task 2"}
     assert "SIGKILL" in crashed[0].reason
@@ -93,7 +99,7 @@ def test_a_worker_that_dies_costs_its_task_alone():
 
 
 def test_workers_live_across_tasks_and_outside_this_process():
-    events = ProcessExecutor(2).run(SETUP, tasks(*["pid"] * 12))
+    events = events_of(ProcessExecutor(2), SETUP, tasks(*["pid"] * 12))
     pids = {event.value for event in events if isinstance(event, Done)}
     assert len(pids) <= 2
     assert HERE not in pids
@@ -103,7 +109,7 @@ def test_a_stop_ends_running_tasks_within_seconds():
     begun = time.monotonic()
     executor = ProcessExecutor(1)
     stop_at = begun + 1.0
-    events = executor.run(SETUP, tasks("sleep"), should_stop=lambda: time.monotonic() > stop_at)
+    events = events_of(executor, SETUP, tasks("sleep"), should_stop=lambda: time.monotonic() > stop_at)
     assert list(events) == []
     assert time.monotonic() - begun < 10
 
@@ -111,7 +117,7 @@ def test_a_stop_ends_running_tasks_within_seconds():
 def test_leaving_the_loop_ends_the_workers():
     executor = ProcessExecutor(1)
     events = executor.run(SETUP, tasks("pid", "sleep"))
-    pid = next(events).value
+    pid = next(events)[0].value
     events.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

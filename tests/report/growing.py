@@ -9,7 +9,7 @@ from pathlib import Path
 from netspace import values
 from netspace.report.server import Press, serving
 from netspace.spaces.sample import sample
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.study import Study, untrained
 from netspace.study_file import parse_study
 from netspace.training.trial import EpochRecord, TrialResult
@@ -69,11 +69,13 @@ class GrowingStudy:
             for shift, name in enumerate(self.spaces):
                 trial = f"{name}-{i}"
                 if i % 8 == 7:
-                    self.store.record(TrialResult(trial_id=trial, status="failed", reason="out of memory </script>"))
+                    failed = TrialResult(trial_id=trial, status="failed", reason="out of memory </script>")
+                    self.store.record(Entry(result=failed))
                     continue
                 error = 0.05 + 0.02 * ((7 * i) % 12) + 0.01 * shift
                 curve = (EpochRecord(epoch=1, training_loss=1.0, validation_error=error, seconds=1.0),)
-                self.store.record(TrialResult(trial_id=trial, status="finished", error=error, curve=curve, seconds=2.0))
+                result = TrialResult(trial_id=trial, status="finished", error=error, curve=curve, seconds=2.0)
+                self.store.record(Entry(result=result))
         self.finished += count
 
     def press(self, rest: float = 0.0) -> Press:

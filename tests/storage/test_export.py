@@ -18,7 +18,7 @@ from netspace.spaces.catalog import space
 from netspace.storage.export import export_store, import_store
 from netspace.storage.published import read_results
 from netspace.storage.rows import store_columns
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
@@ -56,8 +56,8 @@ def path(tmp_path_factory):
         store.add_population(population(FORMULA, "anynetx_a", 4), definition={"x": 1}, trials=["t0", "t1", "t2", "t3"])
         store.add_population(population("regnetx", "regnetx", 2), definition={"x": 2}, trials=["u0", "u1"])
         for result in RESULTS:
-            store.record(result, versions={"torch": "2"})
-        store.record(replace(RESULTS[0], trial_id="u0", error=1 / 3), versions={"torch": "3"})
+            store.record(Entry(result=result, versions={"torch": "2"}))
+        store.record(Entry(result=replace(RESULTS[0], trial_id="u0", error=1 / 3), versions={"torch": "3"}))
     return path
 
 
@@ -127,7 +127,7 @@ def test_what_is_not_finite_is_null(tmp_path):
     lost = EpochRecord(epoch=1, training_loss=math.inf, validation_error=0.9, seconds=0.1)
     with Store.create(path, study=STUDY, text='name = "kept"') as store:
         store.add_population(population("A", "anynetx_a", 1), definition={}, trials=["t"])
-        store.record(TrialResult(trial_id="t", status="failed", curve=(lost,), reason="it was infinite"))
+        store.record(Entry(result=TrialResult(trial_id="t", status="failed", curve=(lost,), reason="it was infinite")))
     output = tmp_path / "out.json"
     export_store(path, output, to="json")
     (row,) = json.loads(output.read_text(), parse_constant=pytest.fail)["networks"]

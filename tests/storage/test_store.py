@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from netspace.errors import ExecutionError, StoreError
 from netspace.spaces.catalog import space
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
@@ -47,8 +47,8 @@ def fill(store, *names, n=4):
 def test_what_goes_in_comes_out(store):
     fill(store, "B", "A")
     failure = TrialResult(trial_id="A1", status="diverged", reason="the loss was nan", seconds=2.0)
-    store.record(finished("A0"), versions={"torch": "1"})
-    store.record(failure)
+    store.record(Entry(result=finished("A0"), versions={"torch": "1"}))
+    store.record(Entry(result=failure))
     first, second = store.populations()
     assert (first.name, second.name) == ("B", "A")  # the order of the study, not of the alphabet
     expected = make_population("A")
@@ -63,10 +63,36 @@ def test_what_goes_in_comes_out(store):
     assert store.text == "name = 'test'"
 
 
+def test_the_table_is_the_populations_without_specs_and_curves(store):
+    assert set(map(len, store.table().values())) == {0}
+    fill(store, "B", "A")
+    lost = TrialResult(trial_id="A1", status="diverged", reason="the loss was nan", seconds=2.0)
+    store.record(Entry(result=finished("A0")), Entry(result=lost), Entry(result=finished("B3", error=0.5)))
+    table = store.table()
+    assert table["space"] == ["B"] * 4 + ["A"] * 4
+    assert table["trial"] == ["B0", "B1", "B2", "B3", "A0", "A1", "A2", "A3"]
+    assert table["error"] == [None, None, None, 0.5, 0.25, None, None, None]
+    assert table["status"] == ["waiting"] * 3 + ["finished"] + ["finished", "diverged"] + ["waiting"] * 2
+    for i, population in enumerate(store.populations()):
+        rows = slice(4 * i, 4 * i + 4)
+        assert table["flops"][rows] == population.complexity.flops.tolist()
+        assert table["network"][rows] == [network.digest for network in population.networks]
+        assert table["draw"][rows] == list(population.positions)
+        for name in population.drawn[0]:
+            assert table[name][rows] == [drawn[name] for drawn in population.drawn]
+
+
+def test_results_that_come_together_are_committed_together(store):
+    fill(store, "A")
+    store.record(Entry(result=finished("A0", error=0.1)), Entry(result=finished("A0", error=0.9)))
+    assert store.table()["error"] == [0.1, None, None, None]  # the first of a trial stays here too
+    assert len(store.attempts()) == 2
+
+
 def test_recording_twice_keeps_the_first_result_and_both_attempts(store):
     fill(store, "A")
-    store.record(finished("A0", error=0.25))
-    store.record(finished("A0", error=0.99))
+    store.record(Entry(result=finished("A0", error=0.25)))
+    store.record(Entry(result=finished("A0", error=0.99)))
     fill(store, "A")
     (population,) = store.populations()
     assert population.errors.tolist() == [0.25]
@@ -77,10 +103,10 @@ def test_a_result_is_on_disk_when_record_returns(path):
     code = f"""
 import os
 from pathlib import Path
-from tests.storage.test_store import STUDY, Store, fill, finished
+from tests.storage.test_store import STUDY, Entry, Store, fill, finished
 store = Store.create(Path({str(path)!r}), study=STUDY, text="")
 fill(store, "A")
-store.record(finished("A2"))
+store.record(Entry(result=finished("A2")))
 os._exit(9)  # as if killed
 """
     assert subprocess.run([sys.executable, "-c", code], cwd=os.getcwd()).returncode == 9
@@ -120,7 +146,7 @@ def test_one_process_writes_and_others_read(store, path):
     with Store.open(path) as reader:
         assert len(reader.populations()[0]) == 4
         with pytest.raises(ExecutionError, match="readonly"):
-            reader.record(finished("A0"))
+            reader.record(Entry(result=finished("A0")))
 
 
 def test_the_lock_is_free_after_its_owner(path):
@@ -161,7 +187,7 @@ def test_a_newer_store_is_refused(store, path):
 
 def test_a_larger_sample_appends_and_a_smaller_one_is_refused(store):
     fill(store, "A", n=3)
-    store.record(finished("A0"))
+    store.record(Entry(result=finished("A0")))
     fill(store, "A", n=5)
     (population,) = store.populations()
     assert population.networks == make_population("A", 5).networks

@@ -1,9 +1,10 @@
 """What an executor promises, and the simplest one: in this process, one task after the other.
 
-An executor takes a `setup`, called once per worker, which returns the work function; it then calls the work
-function once per task and yields events. For every task exactly one `Done`, `Failed` or `Crashed` comes out,
-unless `should_stop` turned true before it was finished. Tasks begin in the order given. An exception in a task
-is its `Failed` event and stops nothing; a worker that dies is the `Crashed` event of its task and is replaced.
+An executor takes a `setup`, called once per worker, which returns the work function; it then calls the work function
+once per task and yields lists of the events that came together. For every task exactly one `Done`, `Failed` or
+`Crashed` comes out, unless `should_stop` turned true before it was finished. Tasks begin in the order given. An
+exception in a task is its `Failed` event and stops nothing; a worker that dies is the `Crashed` event of its task and
+is replaced.
 """
 
 import traceback
@@ -68,7 +69,9 @@ def never() -> bool:
 class Executor(Protocol):
     """The contract; `tests/contracts` holds the same in code."""
 
-    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
+    def run(
+        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
+    ) -> Iterator[list[Event]]:
         """Yield the events of all tasks; `should_stop` is asked at least once a second."""
         ...
 
@@ -79,8 +82,10 @@ class InlineExecutor:
     def __init__(self, *, raise_errors: bool = False) -> None:
         self._raise_errors = raise_errors
 
-    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
-        """Yield the events of all tasks; `should_stop` is asked between tasks."""
+    def run(
+        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
+    ) -> Iterator[list[Event]]:
+        """Yield the events of each task when it is over; `should_stop` is asked between tasks."""
         work = setup()
         for task in tasks:
             if should_stop():
@@ -92,9 +97,7 @@ class InlineExecutor:
                 if self._raise_errors:
                     raise
                 outcome = failure(task.key, problem)
-            for value in said:
-                yield Progress(key=task.key, value=value)
-            yield outcome
+            yield [*(Progress(key=task.key, value=value) for value in said), outcome]
 
 
 def failure(key: str, problem: Exception) -> Failed:

@@ -28,7 +28,9 @@ class ProcessExecutor:
             raise InputError(f"workers (={num_workers}) must be at least 1")
         self._num_workers = num_workers
 
-    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never) -> Iterator[Event]:
+    def run(
+        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
+    ) -> Iterator[list[Event]]:
         """Yield the events of all tasks in the order in which they happen.
 
         When `should_stop` turns true, what has arrived is yielded and the workers are killed.
@@ -42,15 +44,23 @@ class ProcessExecutor:
             while any(worker.task for worker in workers):
                 stopping = should_stop()
                 busy = {worker.connection: worker for worker in workers if worker.task}
+                events: list[Event] = []
                 for ready in wait(list(busy), timeout=0 if stopping else POLL_SECONDS):
                     worker = busy[ready]  # type: ignore[index]
-                    event = worker.receive()
+                    try:
+                        event = worker.receive()
+                    except ExecutionError:
+                        if events:
+                            yield events  # what came with it is not lost
+                        raise
                     if not isinstance(event, Progress):
                         if isinstance(event, Crashed) and not stopping:
                             workers[workers.index(worker)] = worker = _Worker(setup)
                         if waiting and not stopping:
                             worker.give(waiting.popleft())
-                    yield event
+                    events.append(event)
+                if events:
+                    yield events
                 if stopping:
                     return
         finally:

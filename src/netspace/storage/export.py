@@ -8,7 +8,7 @@ from typing import Any
 from netspace import __version__
 from netspace.errors import InputError, StoreError, did_you_mean
 from netspace.storage.rows import CURVE, is_store_table, populations_of, store_columns, trials_of
-from netspace.storage.store import Store
+from netspace.storage.store import Entry, Store
 from netspace.storage.table_files import read_columns, write_csv, write_parquet, write_whole
 
 FORMATS = ("csv", "parquet", "json", "optuna", "tensorboard")
@@ -91,17 +91,18 @@ def import_store(file: Path, output: Path) -> int:
             store.add_population(
                 population, definition=samples[population.name]["definition"], trials=trials[population.name]
             )
-        recorded = set()
-        for population in populations:
-            for result in population.results:
-                if result is not None and result.trial_id not in recorded:
-                    recorded.add(result.trial_id)
-                    used = versions[result.trial_id]
-                    store.record(
-                        result,
-                        versions=json.loads(used) if isinstance(used, str) else used,
-                        detail=result.reason or f"imported from {file.name}",
-                    )
+        results = {r.trial_id: r for population in populations for r in population.results if r is not None}
+        entries = []
+        for trial, result in results.items():
+            used = versions[trial]
+            entries.append(
+                Entry(
+                    result=result,
+                    versions=json.loads(used) if isinstance(used, str) else used,
+                    detail=result.reason or f"imported from {file.name}",
+                )
+            )
+        store.record(*entries)
     return len(columns["space"])
 
 

@@ -11,6 +11,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -39,6 +40,15 @@ from netspace.training.trial import EpochRecord, TrialResult
 SQLITE_HEADER = b"SQLite format 3\x00"
 PATIENCE = 600.0
 """How long a writer waits for a reader, and a reader for a writer [s]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What became of a trial, the versions of what computed it, and a traceback where one was left."""
+
+    result: TrialResult
+    versions: Mapping[str, str] = field(default_factory=dict)
+    detail: str | None = None
 
 
 class Store:
@@ -183,34 +193,27 @@ class Store:
                 ],
             )
 
-    def record(
-        self, result: TrialResult, *, versions: Mapping[str, str] | None = None, detail: str | None = None
-    ) -> None:
-        """Commit what became of a trial; a second result of the same trial leaves the first as it is.
+    def record(self, *entries: Entry) -> None:
+        """Commit what became of trials, all at once; a second result of a trial leaves the first as it is.
 
-        The attempt keeps `detail` (a traceback, say) where there is one, else the result's reason.
+        The attempt keeps an entry's `detail` (a traceback, say) where there is one, else the result's reason.
         """
+        results = {entry.result.trial_id: entry.result for entry in reversed(entries)}
         with self._begin() as connection:
-            known = sa.select(RESULTS.c.trial).where(RESULTS.c.trial == result.trial_id)
-            if connection.scalar(known) is None:
-                connection.execute(
-                    RESULTS.insert(),
-                    {
-                        "trial": result.trial_id,
-                        "status": result.status,
-                        "error": result.error,
-                        "seconds": result.seconds,
-                        "images": result.images,
-                        "reason": result.reason,
-                        "curve": values.to_dict(result.curve),
-                    },
-                )
-            _insert_attempt(connection, result.trial_id, result.status, detail or result.reason, versions or {})
+            known = set(connection.scalars(sa.select(RESULTS.c.trial).where(RESULTS.c.trial.in_(results))))
+            new = [_result_row(result) for trial, result in results.items() if trial not in known]
+            if new:
+                connection.execute(RESULTS.insert(), new)
+            attempts = [
+                _attempt_row(e.result.trial_id, e.result.status, e.detail or e.result.reason, e.versions)
+                for e in entries
+            ]
+            connection.execute(ATTEMPTS.insert(), attempts)
 
     def record_attempt(self, trial: str, outcome: str, reason: str, versions: Mapping[str, str]) -> None:
         """Commit an attempt that gave no result."""
         with self._begin() as connection:
-            _insert_attempt(connection, trial, outcome, reason, versions)
+            connection.execute(ATTEMPTS.insert(), _attempt_row(trial, outcome, reason, versions))
 
     def attempts(self) -> list[dict[str, Any]]:
         """Return every attempt, in order: trial, outcome, reason, host, ended (UTC), versions."""
@@ -238,6 +241,36 @@ class Store:
         for row in rows:
             by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
         return tuple(_population(sample, by_space[sample["space"]]) for sample in samples)
+
+    def table(self) -> dict[str, list[Any]]:
+        """Return one row per network, as columns: all but its spec and its curve, which take far longer to read.
+
+        `space`, `position`, `draw`, `network` (digest), `trial`, flops, params and activations; `status` ("waiting"
+        where there is no result), `error`, `seconds`, `images`, `reason`; and a column for whatever was drawn, None
+        where a space has no such parameter.
+        """
+        columns = [
+            *(MEMBERS.c[name] for name in ("space", "position", "draw", "network", "trial")),
+            *(NETWORKS.c[measure] for measure in MEASURES),
+            *(RESULTS.c[name] for name in ("status", "error", "seconds", "images", "reason")),
+            sa.type_coerce(MEMBERS.c.drawn, sa.Text),
+        ]
+        joined = (
+            sa.select(*columns)
+            .join(NETWORKS, MEMBERS.c.network == NETWORKS.c.digest)
+            .join(SAMPLES, MEMBERS.c.space == SAMPLES.c.space)
+            .outerjoin(RESULTS, MEMBERS.c.trial == RESULTS.c.trial)
+            .order_by(SAMPLES.c.ordinal, MEMBERS.c.position)
+        )
+        with self._read() as connection:
+            rows = connection.execute(joined).all()
+        found = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
+        table = {column.name: cells for column, cells in zip(columns[:-1], found, strict=False)}
+        table["status"] = [status or "waiting" for status in table["status"]]
+        drawn = json.loads(f"[{','.join(found[-1])}]")  # one long text is read faster than many short ones
+        for name in dict.fromkeys(name for row in drawn for name in row):
+            table[name] = [row.get(name) for row in drawn]
+        return table
 
     def origins(self) -> dict[str, tuple[Any, tuple[str, ...]]]:
         """Return for every space its definition and, in the order of its networks, the trials that judge them."""
@@ -340,20 +373,20 @@ def _quoted(path: Path) -> str:
     return quote(str(path.absolute()))
 
 
-def _insert_attempt(
-    connection: sa.Connection, trial: str, outcome: str, reason: str | None, versions: Mapping[str, str]
-) -> None:
-    connection.execute(
-        ATTEMPTS.insert(),
-        {
-            "trial": trial,
-            "outcome": outcome,
-            "reason": reason,
-            "host": platform.node(),
-            "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "versions": dict(versions),
-        },
-    )
+def _result_row(result: TrialResult) -> dict[str, Any]:
+    told = {name: getattr(result, name) for name in ("status", "error", "seconds", "images", "reason")}
+    return {"trial": result.trial_id, **told, "curve": values.to_dict(result.curve)}
+
+
+def _attempt_row(trial: str, outcome: str, reason: str | None, versions: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "trial": trial,
+        "outcome": outcome,
+        "reason": reason,
+        "host": platform.node(),
+        "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": dict(versions),
+    }
 
 
 def _population(sample: Any, rows: list[Any]) -> Population:
