@@ -1,12 +1,14 @@
 """How often the verdict is wrong, how often it finds what is there, and how often the limits of effects hold.
 
     python -m benchmarks.calibration --repeats 1000
+    python -m benchmarks.calibration --families 400     # several comparisons: even shares of the risk against Holm's
 
 Simulates two spaces whose true distributions are known (`tests/stats/laws.py`) and judges them again and again, as they
 are and made alike in complexity. Prints rates in per cent, each with its Monte Carlo error (one standard error).
 """
 
 import argparse
+import itertools
 import math
 import platform
 from collections import Counter
@@ -29,7 +31,12 @@ Judge = Callable[[np.random.Generator, int], Verdict]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=1000, help="at n of 32 and 100; a share of it beyond")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--families", type=int, help="print only how often one of three pairs is falsely equivalent")
+    options = parser.parse_args()
+    if options.families is not None:
+        families(options.families)
+        return
+    repeats = options.repeats
     print(f"{platform.machine()}, {repeats} repeats at n of 32 and 100; a stated risk of 5 %")
 
     equal = {name: plain(law, law) for name, law in laws.EQUAL.items()}
@@ -75,6 +82,36 @@ def table(
             kinds = Counter(judge(rng, n).kind for _ in range(tried))
             cells.append(rate(sum(kinds[kind] for kind in wrong), tried))
         print(f"  {name:62}" + "".join(f"{cell:>14}" for cell in cells), flush=True)
+
+
+def families(tried: int) -> None:
+    """Print how often one of three pairs is falsely equivalent: errors spread by 5 points, medians a margin apart.
+
+    By Holm's correction a pair that is decided hands on its risk to those that are not.
+    """
+    sizes = (1200, 1800, 2600)
+    falsely: dict[str, list[int]] = {"even shares of the risk": [], "Holm's correction": []}
+    for n in sizes:
+        rng, wrong = np.random.default_rng(n), Counter[str]()
+        for _ in range(tried):
+            errors = [rng.normal(0.3 + 0.005 * k, 0.05, n).clip(0.0, 1.0) for k in range(3)]
+            open_pairs, kinds, first = list(itertools.combinations(range(3), 2)), [], True
+            while open_pairs:
+                level = 1.0 - 0.05 / len(open_pairs)
+                judged = {pair: compare(errors[pair[0]], errors[pair[1]], level=level).kind for pair in open_pairs}
+                kinds += [kind for kind in judged.values() if kind is not VerdictKind.UNDECIDED]
+                wrong["even shares of the risk"] += first and VerdictKind.EQUIVALENT in kinds
+                still = [pair for pair in open_pairs if judged[pair] is VerdictKind.UNDECIDED]
+                if len(still) == len(open_pairs):
+                    break
+                open_pairs, first = still, False
+            wrong["Holm's correction"] += VerdictKind.EQUIVALENT in kinds
+        for name, counts in falsely.items():
+            counts.append(wrong[name])
+    title = f"{tried} families of three spaces, neighbours' medians their margin apart: a false equivalence"
+    print(f"{title:80}" + "".join(f"{f'n = {n}':>14}" for n in sizes))
+    for name, counts in falsely.items():
+        print(f"  {name:78}" + "".join(f"{rate(count, tried):>14}" for count in counts))
 
 
 def power(repeats: int) -> None:

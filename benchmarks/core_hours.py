@@ -8,10 +8,12 @@ both, and the errors of one side are lowered by one point (and no further than t
 are. Means of two such sides differ as those of independent samples do. A plan wins where it calls the better side
 better, one-sidedly at 5 %. For each plan the networks per space at which it wins in 80 % of the deals are read from a
 probit line through the share won over the root of n. The level is the share won, with as many networks, where
-nothing was lowered. A plan of several looks may stop before its most networks; "networks each" is then their mean.
+nothing was lowered, of five times as many deals. A plan of several looks may stop before its most networks; "networks
+each" is then their mean.
 """
 
 import argparse
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +22,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from netspace.findings.assisted import known_spaces
-from netspace.stats import Known, assist, assisted_difference, nominal_levels, planned_looks
+from netspace.findings.assisted import GROWTH, known_spaces
+from netspace.stats import AssistedDifference, Known, assist, assisted_difference, nominal_levels, planned_looks
 from netspace.stats.dominance import joint_steps, rank_test, somewhere_better_p_value
 from netspace.storage.population import Population
 from netspace.study import Study
 
 LEVEL, POWER = 0.05, 0.8
 STRATA = 5
+CENSUS = 2000
+"""Networks of the census that are used here, for the time's sake; more would hardly be surer."""
 
 Array = npt.NDArray[np.float64]
 Deal = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -43,10 +47,10 @@ def once(p_value: Process, most: int) -> tuple[bool, int]:
     return p_value(most) <= LEVEL, most
 
 
-def five_times(p_value: Process, most: int) -> tuple[bool, int]:
+def five_times(p_value: Process, most: int, growth: float = 1.0) -> tuple[bool, int]:
     """Look five times, as `netspace run --until-decided` does, and stop where A has won."""
     looks = planned_looks(most, 5)
-    levels = nominal_levels(tuple(n / most for n in looks), LEVEL)
+    levels = nominal_levels(tuple(n / most for n in looks), LEVEL, growth=growth)
     for n, level in zip(looks, levels, strict=True):
         if p_value(n) <= level:
             return True, n
@@ -76,7 +80,7 @@ class Recorded:
             name=population.name,
             errors=population.errors,
             known=known.covariates,
-            census=known.census,
+            census=known.census[:CENSUS],
             flops=_strata(population.complexity.flops[list(population.trained)], census.complexity.flops),
             census_flops=_strata(census.complexity.flops, census.complexity.flops),
             curves=np.array([row + [1.0] * (epochs - len(row)) for row in curves]),
@@ -97,6 +101,10 @@ def ranks(recorded: Recorded, deal: Deal, shift: float) -> float:
     return rank_test(a, b)[1]
 
 
+def better_of_two(recorded: Recorded, deal: Deal, shift: float) -> float:
+    return _assisted(recorded, deal, shift, np.ones((len(recorded.errors), 1)), np.ones((1, 1)))
+
+
 def strata(recorded: Recorded, deal: Deal, shift: float) -> float:
     return _assisted(recorded, deal, shift, recorded.flops, recorded.census_flops)
 
@@ -108,10 +116,11 @@ def assisted(recorded: Recorded, deal: Deal, shift: float) -> float:
 PLANS = {
     "plain: Kolmogorov-Smirnov": (kolmogorov_smirnov, once),
     "rank sum": (ranks, once),
-    f"rank sum, {STRATA} strata of flops": (strata, once),
     "rank sum, 5 looks": (ranks, five_times),
+    "better of two": (better_of_two, once),
+    f"better of two, {STRATA} strata of flops": (strata, once),
     "assisted by covariates": (assisted, once),
-    "assisted by covariates, 5 looks": (assisted, five_times),
+    "assisted by covariates, 5 looks": (assisted, functools.partial(five_times, growth=GROWTH)),
 }
 
 
@@ -146,7 +155,7 @@ def networks_needed(sizes: list[int], shares: list[float], deals: int) -> float:
 
 def show(recorded: Recorded, shift: float, deals: int) -> None:
     most = len(recorded.errors) // 2
-    sizes = sorted({int(size) for size in np.geomspace(24, most, 10)})
+    sizes = [int(size) for size in np.geomspace(16, most, 12)]
     spread = 100 * recorded.errors[np.isfinite(recorded.errors)].std()
     print(
         f"{recorded.name}: {2 * most} networks, errors spread by {spread:.1f} points, {recorded.seconds:.2f} s each; "
@@ -155,13 +164,17 @@ def show(recorded: Recorded, shift: float, deals: int) -> None:
     print(f"{'plan':32}{'at most':>9}{'networks each':>15}{'core-hours':>12}{'of plain':>10}{'level':>9}")
     plain = None
     for name, (plan, looks) in PLANS.items():
-        shares = [won(plan, recorded, n, shift, deals, looks)[0] for n in sizes]
-        needed = networks_needed(sizes, shares, deals)
+        shares: list[float] = []
+        for n in sizes:
+            shares.append(won(plan, recorded, n, shift, deals, looks)[0])
+            if shares[-1] > 0.98:
+                break
+        needed = networks_needed(sizes[: len(shares)], shares, deals)
         if not np.isfinite(needed):
             print(f"{name:32}{'not reached':>9}  share won {shares[-1]:.2f} at {sizes[-1]}")
             continue
         at = min(round(needed), most)
-        level, _ = won(plan, recorded, at, 0.0, 2 * deals, looks)
+        level, _ = won(plan, recorded, at, 0.0, 5 * deals, looks)
         trained = needed * won(plan, recorded, at, shift, deals, looks)[1] / at
         plain = plain or trained
         beyond = "*" if needed > most else ""
@@ -169,6 +182,21 @@ def show(recorded: Recorded, shift: float, deals: int) -> None:
         row = f"{name:32}{beyond + str(round(needed)):>9}{trained:>15.0f}{hours:>12.3f}{100 * trained / plain:>8.0f} %"
         print(f"{row}{100 * level:>7.1f} %", flush=True)
     print("* beyond half of the recorded networks: the probit line goes on\n")
+
+
+def show_learning(recorded: Recorded, deals: int) -> None:
+    """Print how what is known of a difference (one over its variance) grows with the networks: predictions learn."""
+    sizes, rng = (10, 20, 40, 80), np.random.default_rng(0)
+    known = []
+    for n in sizes:
+        dealt = (rng.permutation(len(recorded.errors)) for _ in range(deals))
+        found = [
+            _difference(recorded, (one[:n], one[n : 2 * n]), 0.0, recorded.known, recorded.census) for one in dealt
+        ]
+        known.append(float(np.median([one.standard_error for one in found])) ** -2)
+    powers = np.diff(np.log(known)) / np.diff(np.log(sizes))
+    told = [f"{power:.1f} from {n} to {2 * n}" for power, n in zip(powers, sizes, strict=False)]
+    print(f"{recorded.name}: with covariates what is known grows as n to the power of {', '.join(told)}")
 
 
 def show_early_epochs(recorded: Recorded) -> None:
@@ -194,9 +222,13 @@ def _explained(recorded: Recorded, known: Array, census: Array) -> float:
 
 
 def _assisted(recorded: Recorded, deal: Deal, shift: float, known: Array, census: Array) -> float:
+    return _difference(recorded, deal, shift, known, census).p_a_better
+
+
+def _difference(recorded: Recorded, deal: Deal, shift: float, known: Array, census: Array) -> AssistedDifference:
     errors = recorded.errors_of(deal, shift)
     a, b = (Known(errors=one, covariates=known[side], census=census) for one, side in zip(errors, deal, strict=True))
-    return assisted_difference(*assist({"A": a, "B": b}).values()).p_a_better
+    return assisted_difference(*assist({"A": a, "B": b}).values())
 
 
 def _strata(flops: Array, census: Array) -> Array:
@@ -218,6 +250,7 @@ def main() -> None:
             if len(population.trained) >= 200:
                 recorded = Recorded.of(population, censuses[population.name])
                 show(recorded, options.shift, options.deals)
+                show_learning(recorded, options.deals)
                 show_early_epochs(recorded)
 
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "running": {"errors", "backends", "execution", "networks", "storage", "training"},
     "single": {"errors", "backends", "networks", "training"},
-    "telling": {"errors", "values", "findings", "report", "stats", "storage", "study_file", "training"},
+    "telling": {"errors", "values", "findings", "report", "spaces", "stats", "storage", "study_file", "training"},
     "study": GROUND
     | {
         "networks",

@@ -23,7 +23,7 @@ def test_assisted_says_beside_the_verdicts_which_space_is_better(store):
     assert row["spaces"] == ["anynetx_a", "anynetx_e"]
     assert (row["n_a"], row["n_b"]) == (20, 20)
     assert min(row["explained"]) > 0.5  # the errors rise with the depth, which is known
-    assert row["factor"] > 2.0
+    assert row["factor"] > 1.2
     assert row["p_value"] <= row["p_adjusted"] < 0.05
     assert "anynetx_e is better than anynetx_a" in printed
     assert f"{row['factor']:.1f} times as many networks" in printed
@@ -62,7 +62,8 @@ def test_failures_and_untrained_networks_leave_no_nan(tmp_path):
 
     made(tmp_path, 20, errors)
     printed = netspace("compare", "out", "--assisted", cwd=tmp_path).stdout
-    assert "anynetx_e is better than anynetx_a: its network has the lower error in 100 % of the pairs" in printed
+    assert "anynetx_e is better than anynetx_a: the better of two of its networks has the lower error in 10" in printed
+    assert "covariates make it no surer" in printed  # nothing is left to explain
     assert "nan" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("anynetx_a and anynetx_e")]
     assert line.split()[3:5] == ["0.0", "%"]

@@ -193,7 +193,7 @@ def test_compare_normalised_says_so_and_effects_have_limits(pilot):
     text = netspace("compare", "out", "--normalised", "params", "--effects", cwd=pilot).stdout
     assert "normalised by params: 2 bins that count the same" in text
     assert "anynetx_a less anynetx_e, in points of error, with limits at 95 % confidence, normalised by params" in text
-    assert "none: a space may hold better networks" in text
+    assert "limits are sure but wide: either space may hold better networks" in text
     assert "\nbest tenth" in text
     (verdict,) = ns.Study.open(pilot / "out").verdicts(normalised="params")
     row = verdict_row(verdict)

@@ -14,25 +14,14 @@ from netspace.cli.results import print_comparison
 from netspace.errors import InputError, StoreError, StudyFileError
 from netspace.execution.executor import Done, InlineExecutor
 from netspace.stats import VerdictKind
+from netspace.storage.export import export_store, import_store
 from netspace.study import Study
 from netspace.training.trial import TrialResult
+from tests.test_cli_statistics import by_depth
+from tests.tiny import A_AND_E, study_of
 
 # Wide perceptrons beside convolutions of few channels: trained so shortly, the former are much better.
-STUDY = """
-name = "until decided"
-networks = 16
-num_stages = 2
-workers = 1
-stem = { width = 8, stride = 1 }
-[data]
-name = "digits"
-training_share = 0.2
-[budget]
-flops = "1k..2M"
-[recipe]
-epochs = 3
-batch_size = 50
-[comparison]
+SPACES = """[comparison]
 margin = 0.5
 looks = 4
 [[spaces]]
@@ -44,6 +33,7 @@ space = "anynetx_a"
 name = "narrow"
 ranges = { depth = [1, 2], width = [8, 16] }
 """
+STUDY = study_of(SPACES, name="until decided", networks=16, workers=1, flops="1k..2M", epochs=3)
 THIRD = """
 [[spaces]]
 space = "anynetx_a"
@@ -66,18 +56,23 @@ def counts(study):
     return [len(population.trained) for population in study.populations()]
 
 
+def one_better(name, networks):
+    """Small errors for "wide", large ones for all others, spread alike."""
+    spread = np.random.default_rng(0).permutation(np.linspace(0.0, 0.2, len(networks)))
+    return (0.1 if name == "wide" else 0.6) + np.roll(spread, -len(name))
+
+
 class Told:
-    """An executor that trains nothing: networks of "wide" get small errors, all others large ones, spread alike.
+    """An executor that trains nothing: networks get the `errors` of their space.
 
     `last_first` turns the order in which they finish; `ends_after` so many of them the run is stopped.
     """
 
-    def __init__(self, study, *, last_first=False, ends_after=10**6):
-        spread = np.random.default_rng(0).permutation(np.linspace(0.0, 0.2, study.spec.networks))
+    def __init__(self, study, errors=one_better, *, last_first=False, ends_after=10**6):
         self.errors = {
-            trial.id: (0.1 if name == "wide" else 0.6) + spread[(i + len(name)) % len(spread)]
+            trial.id: error
             for name, trials in study.draw().trials.items()
-            for i, trial in enumerate(trials)
+            for trial, error in zip(trials, errors(name, [trial.network for trial in trials]), strict=True)
         }
         self.last_first = last_first
         self.left = ends_after
@@ -196,6 +191,36 @@ def test_what_is_no_part_of_the_plan_may_change(judged):
     assert said(same) == said(Study.open(judged.folder)) == said(judged)
 
 
+@pytest.mark.parametrize("to", ["csv", "json", "parquet"])
+def test_an_export_takes_the_plan_along(judged, tmp_path, capsys, to):
+    file, text = tmp_path / f"export.{to}", said(judged)[0]
+    assert "won at look" in text
+    export_store(judged.store_path, file, to=to)
+    commands.compare([file])
+    assert text in capsys.readouterr().out
+    with pytest.raises(InputError, match="plans looks, and its pairs are judged at these alone"):
+        commands.compare([file, file])
+    with pytest.raises(InputError, match=r"normalised .* at these only plain errors are judged"):
+        commands.compare([file], normalised="flops")
+    if to != "csv":
+        import_store(file, tmp_path / "again" / "study.db")
+        assert said(Study.open(tmp_path / "again")) == [text]
+
+
+def test_a_table_that_lacks_what_a_look_takes_is_refused(judged, tmp_path):
+    page, *_ = judged.report()
+    with pytest.raises(InputError, match="planned_looks: a study that plans its looks is judged at these alone"):
+        commands.compare([page.parent / "networks.csv"])
+    file = tmp_path / "export.csv"
+    export_store(judged.store_path, file, to="csv")
+    file.write_text(file.read_text().replace('""looks"": 4', '""looks"": 3', 1))
+    with pytest.raises(InputError, match="planned_looks must hold the same plan in every row"):
+        commands.compare([file])
+    file.write_text(file.read_text().replace('""looks"": 3', '""looks"": 4').replace('""looks"": 4', '""looks"": 40'))
+    with pytest.raises(InputError, match=r"planned_looks: looks \(=40\) must be a whole number from 2 to 16"):
+        commands.compare([file])
+
+
 def test_without_planned_looks_nothing_is_begun(tmp_path):
     study = opened(tmp_path, text=STUDY.replace("looks = 4", ""))
     with pytest.raises(StudyFileError, match=r"comparison.looks: missing; .* write `looks = 5` under \[comparison\]"):
@@ -213,3 +238,57 @@ def test_a_plan_of_looks_is_part_of_a_study_and_its_absence_changes_none(tmp_pat
     assert plain.looks == ()
     assert identity == plain.identity() | {"networks": 16, "comparison": {"margin": 0.5, "looks": 4}}
     assert not {"networks", "comparison"} & plain.identity().keys()
+
+
+LOOKS = """[comparison]
+looks = 3
+assisted = true
+"""
+ASSISTED = study_of(LOOKS + A_AND_E, name="assisted", networks=48, workers=1, flops="20k..200k")
+
+
+@pytest.fixture(scope="module")
+def assisted(tmp_path_factory):
+    study = opened(tmp_path_factory.mktemp("assisted"), text=ASSISTED)
+    assert study.run(executor=Told(study, by_depth, last_first=True), until_decided=True).spared == 32
+    return study
+
+
+def test_covariates_decide_at_a_look_what_errors_alone_leave_open(assisted, tmp_path, capsys):
+    assert counts(assisted) == [32, 32]
+    (verdict,), (row,) = assisted.verdicts(), assisted.assisted()
+    assert verdict.kind is VerdictKind.UNDECIDED
+    assert (row["look"], row["looks"], row["n_a"], row["n_b"], row["shown"]) == (2, 3, 32, 32, True)
+    assert row["p_value"] <= row["alpha"] < 0.03
+    assert assisted.run(executor=Told(assisted, by_depth), until_decided=True).trained == 0
+    commands.compare([assisted.folder])
+    printed = capsys.readouterr().out
+    assert verdict.sentence in printed
+    said = "anynetx_e is better than anynetx_a: the better of two of its networks has the lower error in "
+    assert said in printed
+    assert " at look 2 of 3, its level " in printed
+    commands.status(assisted.folder)
+    assert "looks at 16, 32, 48 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out
+    page = (assisted.report()[0]).read_text()
+    assert said in page
+    assert "each time assisted by covariates too" in page
+    plain = opened(tmp_path, text=ASSISTED.replace("assisted = true", ""))
+    assert plain.run(executor=Told(plain, by_depth), until_decided=True).trained == 96
+    with pytest.raises(InputError, match=r"plans looks, and at these only the errors themselves .* `assisted = true`"):
+        commands.compare([plain.folder], assisted=True)
+
+
+def test_what_a_look_showed_stays_shown_when_the_rest_is_trained(assisted):
+    before = assisted.assisted()
+    assert assisted.run(executor=Told(assisted, by_depth)).trained == 32
+    assert assisted.assisted() == before
+
+
+def test_covariates_are_part_of_the_plan(assisted):
+    other = opened(assisted.folder.parent, text=ASSISTED.replace("assisted = true", ""))
+    with pytest.raises(StoreError, match=r"comparison.assisted was true, is absent"):
+        other.verdicts()
+    with pytest.raises(
+        StudyFileError, match=r"comparison.assisted \(=True\) is about planned looks: write `looks = 5`"
+    ):
+        opened(assisted.folder.parent, text=ASSISTED.replace("looks = 3", ""))

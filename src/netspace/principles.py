@@ -189,7 +189,10 @@ class Walk:
         # Of any images: the relations are the same.
         made = spec.design_spaces(num_classes=2, in_channels=1)[choice.name]
         if not isinstance(made, DesignSpace):
-            raise InputError(f"space {choice.name!r} is a union, and principles are for a single space")
+            raise InputError(
+                f"space {choice.name!r} joins several spaces, as perceptrons of several activations; principles are "
+                "for a single one"
+            )
         return made
 
     def _confirming(self, principle: Principle, refined: SpaceDeclaration, data_dir: Path | None) -> Study:
@@ -207,7 +210,7 @@ class Walk:
         text = study_text(spec, [f"Does it cost anything that {principle.words}? Made by `netspace principles`."])
         parsed = parse_study(text)
         spec = replace(parsed, spaces=tuple(choice.found("") for choice in parsed.spaces))
-        of_study = replace(self.study.spec.comparison, looks=None)
+        of_study = self.study.spec.comparison.once
         content = values.digest(replace(spec, name="any", networks=1, comparison=of_study))
         study = Study(spec, text, self.study.folder / "principles" / f"{principle.key}-{content[:6]}")
         try:
@@ -277,7 +280,7 @@ class Walk:
             seed=int.from_bytes(hashed[:4], "big"),
             output="",
             checks=None,
-            comparison=replace(spec.comparison, looks=None),
+            comparison=spec.comparison.once,
         )
 
 

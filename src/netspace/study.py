@@ -27,7 +27,16 @@ from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
 from netspace.study_text import study_text
-from netspace.telling import check_plan, judge, judge_assumptions, seed_repeats, study_facts, tell, undecided_spaces
+from netspace.telling import (
+    check_plan,
+    judge,
+    judge_assisted,
+    judge_assumptions,
+    seed_repeats,
+    study_facts,
+    tell,
+    undecided_spaces,
+)
 from netspace.training.data import Dataset
 from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.trial import Trial
@@ -57,6 +66,7 @@ class Study:
         self.text = text
         self.folder = folder
         self._pack_folder = pack_folder or folder / "data"
+        self._censuses: dict[str, Sample] = {}
 
     @classmethod
     def open(cls, path: str | Path, *, output: str | Path | None = None) -> "Study":
@@ -203,7 +213,7 @@ class Study:
                 train_here, str(self._pack_folder), self.spec.backend, tuple(filter(None, blocks))
             )
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
-                wanted = undecided_spaces(self.spec, store.populations()) if until_decided else drawn.trials.keys()
+                wanted = self._undecided(store) if until_decided else list(drawn.trials)
                 turns = _in_turn(drawn.trials[name][:networks] for name in wanted)
                 if run.waiting(turns):
                     run.train(turns, executor or self._workers(), setup, should_stop)
@@ -216,10 +226,12 @@ class Study:
         return {name: check.populations() for name, check in self.checks().items() if check.store_path.exists()}
 
     def censuses(self) -> dict[str, Sample]:
-        """Return many fresh networks of every space inside the budget, by another seed than the study's.
+        """Return many fresh networks of every space inside the budget, by another seed than the study's; drawn once.
 
         Nothing is trained. Raises: DataError where the store has no pack of the data and they are not to be had.
         """
+        if self._censuses:
+            return self._censuses
         packed = self._pack_folder.is_dir()
         data = open_packed(self._pack_folder) if packed else reuse_or_load(self.spec.data, self._pack_folder)
         spaces = self.spec.design_spaces(
@@ -227,13 +239,14 @@ class Study:
         )
         seed, budget = (self.spec.seed + 1) % 2**63, self.spec.budget.budget()
         try:
-            return {
+            self._censuses = {
                 name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget)
                 for name, space in spaces.items()
             }
         except OwnBlockError as problem:
             named = f"store {str(self.store_path)!r} does not hold the file of its own block"
             raise OwnBlockError(f"{named} ({problem}); name the study's TOML file in place of the store") from None
+        return self._censuses
 
     def populations(self) -> tuple[Population, ...]:
         """Return the population of every space with the results so far. Raises: StoreError."""
@@ -248,6 +261,15 @@ class Study:
         with Store.open(self.store_path) as store:
             check_plan(self.spec, store)
             return judge(self.spec, store.populations(), normalised=normalised)
+
+    def assisted(self) -> list[dict[str, Any]]:
+        """Return what covariates tell of every pair of spaces; see `findings.assisted`.
+
+        Raises: InputError for a study that plans looks without them; StoreError; as `censuses`.
+        """
+        with Store.open(self.store_path) as store:
+            check_plan(self.spec, store)
+            return judge_assisted(self.spec, store.populations(), self.censuses())
 
     def assumptions(self) -> tuple[Assumption, ...]:
         """Return how the four assumptions stand, by this study and as much of its checks as is trained."""
@@ -298,7 +320,12 @@ class Study:
         It shows the study file as it was last run, which need not be the file of today.
         """
         with Store.open(self.store_path) as store:
-            return tell(self.spec, store, self.checked(), while_waiting=while_waiting)
+            censuses = self.censuses() if self.spec.comparison.assisted else None
+            return tell(self.spec, store, self.checked(), censuses=censuses, while_waiting=while_waiting)
+
+    def _undecided(self, store: Store) -> list[str]:
+        censuses = self.censuses() if self.spec.comparison.assisted else None
+        return undecided_spaces(self.spec, store.populations(), censuses)
 
     def _workers(self) -> Executor:
         workers = self.spec.workers

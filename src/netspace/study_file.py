@@ -55,23 +55,35 @@ class ComparisonChoice:
     """Margins of the verdicts (share of networks, error in [0, 1]) and the confidence of all together.
 
     With `looks` the verdicts are judged that many times while the study grows, each time at a stricter level, and the
-    study may stop when they are decided; without, once.
+    study may stop when they are decided; without, once. `assisted` looks besides, each time, which space is better by
+    what covariates tell, and takes a pair for decided where that is shown.
     """
 
     margin: float = 0.10
     median_margin: float = 0.005
     level: float = 0.95
     looks: int | None = None
+    assisted: bool = False
 
     def __post_init__(self) -> None:
         Criteria(**self.terms)
         if self.looks is not None:
             whole(self, "looks", InputError, minimum=2)
+        elif self.assisted:
+            raise InputError(
+                "assisted (=True) is about planned looks: write `looks = 5` beside it; without, `netspace compare "
+                "--assisted` looks once"
+            )
 
     @property
     def terms(self) -> dict[str, Any]:
         """What one verdict is judged by."""
         return {"margin": self.margin, "median_margin": self.median_margin, "level": self.level}
+
+    @property
+    def once(self) -> "ComparisonChoice":
+        """The same terms for a study that is judged once."""
+        return replace(self, looks=None, assisted=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +209,7 @@ class StudySpec:
             self,
             checks=None,
             networks=asked.networks(self.networks),
-            comparison=replace(self.comparison, looks=None),
+            comparison=self.comparison.once,
             output="",
         )
         found = {}

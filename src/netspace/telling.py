@@ -1,21 +1,24 @@
 """What a study tells: its verdicts, how the assumptions stand, and all that its page says, by the terms of its file."""
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from netspace import values
 from netspace.errors import InputError, StoreError
+from netspace.findings.assisted import assisted_at_looks, assisted_rows, assisted_sentence
 from netspace.findings.assumptions import Assumption, assumptions
 from netspace.findings.importance import importance
 from netspace.findings.normalised import complexities
 from netspace.findings.ranges import range_rows
-from netspace.stats import Criteria, Verdict, VerdictKind, compare_all, compare_at_looks
+from netspace.spaces.sample import Sample
+from netspace.stats import Criteria, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
 from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study_file import StudySpec, plan_of_looks
+from netspace.study_file import ComparisonChoice, StudySpec, plan_of_looks
 from netspace.training.data import Dataset
 from netspace.training.recipe import TrainingRecipe
 
@@ -32,22 +35,67 @@ def judge(spec: StudySpec, populations: Sequence[Population], *, normalised: str
     """
     terms: dict[str, Any] = spec.comparison.terms
     if spec.looks:
-        if normalised is not None:
-            raise InputError(
-                f"normalised (={normalised!r}): this study plans looks, and at these only plain errors are judged"
-            )
-        leading = {population.name: population.leading_errors for population in populations}
-        spaces = {space.name: leading.get(space.name, ()) for space in spec.spaces}
-        return compare_at_looks(spaces, spec.looks, **terms)
+        return _at_looks(spec.comparison, spec.looks, populations, normalised)
     trained = [population for population in populations if population.trained]
     if normalised is not None:
         terms |= {"measure": normalised, "complexity": complexities(trained, normalised)}
     return compare_all({p.name: p.errors for p in trained}, **terms) if len(trained) > 1 else ()
 
 
-def undecided_spaces(spec: StudySpec, populations: Sequence[Population]) -> list[str]:
-    """Return the spaces with a pair that no look has decided yet."""
-    decided = {verdict.names for verdict in judge(spec, populations) if verdict.kind is not VerdictKind.UNDECIDED}
+def judge_plan(
+    plan: Mapping[str, Any], populations: Sequence[Population], *, where: str, normalised: str | None = None
+) -> tuple[tuple[int, ...], tuple[Verdict, ...]]:
+    """Return the looks of a plan (see `plan_of_looks`), and the verdicts of these spaces at them.
+
+    Raises: InputError for a plan that cannot be, which begins with `where`; as `judge`.
+    """
+    comparison = values.from_dict(ComparisonChoice, plan.get("comparison"), where=where)
+    try:
+        looks = planned_looks(plan["networks"], comparison.looks or 0)
+    except InputError as problem:
+        raise InputError(f"{where}: {problem}") from None
+    return looks, _at_looks(comparison, looks, populations, normalised) if len(populations) > 1 else ()
+
+
+def _at_looks(
+    comparison: ComparisonChoice, looks: tuple[int, ...], populations: Sequence[Population], normalised: str | None
+) -> tuple[Verdict, ...]:
+    if normalised is not None:
+        raise InputError(
+            f"normalised (={normalised!r}): this study plans looks, and at these only plain errors are judged"
+        )
+    return compare_at_looks({one.name: one.leading_errors for one in populations}, looks, **comparison.terms)
+
+
+def judge_assisted(
+    spec: StudySpec, populations: Sequence[Population], censuses: Mapping[str, Sample]
+) -> list[dict[str, Any]]:
+    """Return what covariates tell of every pair of spaces that has results, at planned looks where there are such.
+
+    Raises: InputError for a study that plans looks without covariates.
+    """
+    if not spec.looks:
+        return assisted_rows(populations, censuses, spec.comparison.level)
+    if not spec.comparison.assisted:
+        raise InputError(
+            "this study plans looks, and at these only the errors themselves are judged; `assisted = true` beside "
+            "`looks` in the file of a new study plans both"
+        )
+    return assisted_at_looks(populations, censuses, spec.looks, spec.comparison.level)
+
+
+def decided_pairs(verdicts: Sequence[Verdict], assisted: Sequence[Mapping[str, Any]]) -> set[tuple[str, ...]]:
+    """Return the pairs of spaces of which a verdict says something, or covariates which one is better."""
+    by_errors = {verdict.names for verdict in verdicts if verdict.kind is not VerdictKind.UNDECIDED}
+    return by_errors | {tuple(row["spaces"]) for row in assisted if row["shown"]}
+
+
+def undecided_spaces(
+    spec: StudySpec, populations: Sequence[Population], censuses: Mapping[str, Sample] | None = None
+) -> list[str]:
+    """Return the spaces with a pair that no look has decided yet; `censuses` where covariates may decide it too."""
+    assisted = judge_assisted(spec, populations, censuses) if censuses is not None else ()
+    decided = decided_pairs(judge(spec, populations), assisted)
     names = [space.name for space in spec.spaces]
     waiting = [pair for pair in itertools.combinations(names, 2) if pair not in decided]
     return [name for name in names if any(name in pair for pair in waiting)]
@@ -89,10 +137,16 @@ def seed_repeats(checked: Mapping[str, Sequence[Population]]) -> tuple[tuple[Pop
 
 
 def tell(
-    spec: StudySpec, store: Store, checked: Mapping[str, Sequence[Population]], *, while_waiting: bool = True
+    spec: StudySpec,
+    store: Store,
+    checked: Mapping[str, Sequence[Population]],
+    *,
+    censuses: Mapping[str, Sample] | None = None,
+    while_waiting: bool = True,
 ) -> "StudyReport":
     """Return all that the page says, read from a store and its checks as they are now.
 
+    `censuses` are those of a study that plans to look at covariates too.
     What matters most takes a second or more per space; with `while_waiting` false it is told once no network waits.
     """
     from netspace.report import StudyReport
@@ -112,6 +166,8 @@ def tell(
         study_text=text,
         populations=populations,
         verdicts=verdicts,
+        assisted=tuple(map(assisted_sentence, judge_assisted(spec, populations, censuses))) if censuses else (),
+        planned_looks=json.dumps(plan_of_looks(spec.identity())) if spec.looks else "",
         facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
         notes=tuple(facts["notes"]),
         ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
@@ -136,6 +192,8 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
     }
     if spec.looks:
         rows["Looks"] = f"verdicts are judged at {', '.join(map(str, spec.looks))} networks of each space"
+        if spec.comparison.assisted:
+            rows["Looks"] += ", each time assisted by covariates too"
     return {"rows": rows, "notes": list(data.notes)}
 
 

@@ -10,7 +10,7 @@ from scipy import special
 
 import netspace as ns
 from netspace.findings.assumptions import Standing, assumptions
-from netspace.findings.replicates import measured_again
+from netspace.findings.replicates import measured_again, rows, together
 from netspace.stats import Criteria, compare_at_looks
 from netspace.study import untrained
 from netspace.training.trial import EpochRecord, TrialResult
@@ -123,9 +123,24 @@ def test_networks_are_matched_by_what_they_are_and_only_those_with_every_result(
         networks=tuple(a.networks[i] for i in order),
         results=(*(finished(0.1 * (i + 1)) for i in range(2)), None),
     )
-    rows = measured_again((a, trained("anynetx_e")), (again,))
-    assert list(rows) == ["anynetx_a"]
-    assert rows["anynetx_a"] == pytest.approx(np.array([[a.errors[3], 0.1], [a.errors[4], 0.2]]))
+    found = measured_again((a, trained("anynetx_e")), (again,))
+    assert list(found) == ["anynetx_a"]
+    assert rows(found["anynetx_a"]) == pytest.approx(np.array([[a.errors[3], 0.1], [a.errors[4], 0.2]]))
+
+
+def test_a_network_that_two_spaces_drew_counts_once():
+    a, dear = trained("anynetx_a"), trained("anynetx_a", noise=0.1, seed=9)
+    twice = [replace(one, name="anynetx_e") for one in (a, dear)]
+    found = measured_again((a, twice[0]), (dear, twice[1]))
+    assert [len(measured) for measured in found.values()] == [60, 60]
+    errors, space_of_each = together(found)
+    assert errors == pytest.approx(np.column_stack((a.errors, dear.errors)))
+    assert set(space_of_each) == {"anynetx_a"}
+    alone, both = (
+        assumptions(measured, SPACES, criteria=CRITERIA, dear=longer)[1].evidence[:5]
+        for measured, longer in (((a,), (dear,)), ((a, twice[0]), (dear, twice[1])))
+    )
+    assert both == alone  # the limits are no narrower
 
 
 def test_good_populations_are_judged_by_the_verdicts_at_looks_where_there_are_such():

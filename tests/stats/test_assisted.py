@@ -1,5 +1,6 @@
 """Weights from covariates: exact where they can be known, at their level where nothing is, surer where they tell."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 from scipy import stats
 
 from netspace.errors import InputError
-from netspace.stats import AssistedSample, Known, assist, assisted_difference, holm
+from netspace.findings.assisted import GROWTH
+from netspace.stats import AssistedSample, Known, Look, assist, assisted_difference, holm
 
 SIMULATIONS = 150
 
@@ -70,12 +72,29 @@ def test_between_equal_spaces_the_better_one_is_named_no_oftener_than_the_level_
     assert np.mean(p_values < 0.5) > 0.3  # a test that never rejects keeps every level
 
 
+@pytest.mark.parametrize("kind", ["tells", "ties"])
+def test_between_equal_spaces_no_look_of_several_names_a_better_one_oftener_than_the_level_says(kind: str) -> None:
+    rng, planned, wrong = np.random.default_rng(9), (12, 24, 36), 0
+    levels = [Look(number=number, planned=planned).alpha(0.10, GROWTH) for number in (1, 2, 3)]
+    census = drawn(rng, 1000, kind)[0]
+    for _ in range(SIMULATIONS):
+        sides = [drawn(rng, planned[-1], kind) for _ in range(2)]
+        wrong += any(
+            assisted_difference(
+                *pair(*(Known(errors=errors[:n], covariates=known[:n], census=census) for known, errors in sides))
+            ).p_value
+            <= level
+            for n, level in zip(planned, levels, strict=True)
+        )
+    assert 0.02 * SIMULATIONS < wrong <= stats.binom.ppf(0.999, SIMULATIONS, 0.10)
+
+
 def test_covariates_that_tell_save_networks_and_others_cost_none() -> None:
     told, not_told = simulated("tells", 60, shift=0.03), simulated("says nothing", 60, shift=0.0)
     assert np.median([factor for _, factor in told]) > 2.0
     assert np.median([factor for _, factor in not_told]) > 0.95
-    # Without covariates a rank-sum test finds this shift of 0.4 standard deviations in about 7 of 10 cases.
-    assert np.mean([p < 0.05 for p, _ in told]) > 0.88
+    plain = [p for p, _ in simulated("says nothing", 60, shift=0.03 / math.sqrt(1.98 / 0.49))]
+    assert np.mean([p < 0.05 for p, _ in told]) > np.mean([p < 0.05 for p in plain]) + 0.2
 
 
 def test_intervals_hold_the_truth() -> None:
@@ -83,7 +102,10 @@ def test_intervals_hold_the_truth() -> None:
     census = drawn(rng, 1000, "tells")[0]
     held = np.zeros(2)
     spread = 0.06 * math.sqrt(1 + 0.49 + 0.49)
-    better = stats.norm.cdf(0.05 / (math.sqrt(2) * spread))
+    # The better of two of A lies 0.05 lower: P(min of two normals + 0.05 < min of two others), by quadrature.
+    at = np.linspace(-8.0, 8.0, 4001)
+    density = 2.0 * stats.norm.pdf(at) * stats.norm.sf(at)
+    truth = float(density @ np.square(stats.norm.sf(at - 0.05 / spread)) * (at[1] - at[0]))
     for _ in range(SIMULATIONS):
         (known_a, errors_a), (known_b, errors_b) = drawn(rng, 60, "tells"), drawn(rng, 60, "tells")
         found = assisted_difference(
@@ -93,19 +115,30 @@ def test_intervals_hold_the_truth() -> None:
             )
         )
         low, high = found.median_interval
-        held += found.interval[0] <= better <= found.interval[1], low <= -0.05 <= high
+        held += found.interval[0] <= truth <= found.interval[1], low <= -0.05 <= high
     assert (held >= stats.binom.ppf(0.001, SIMULATIONS, 0.95)).all()
 
 
-def test_without_covariates_it_is_the_test_of_brunner_and_munzel() -> None:
+def better(a: np.ndarray, b: np.ndarray) -> float:
+    """How often the better of two networks of A beats the better of two of B, by going through all of them."""
+    low_a, low_b = (np.array([min(two) for two in itertools.combinations(one, 2)]) for one in (a, b))
+    return float(np.mean((low_a[:, None] < low_b) + 0.5 * (low_a[:, None] == low_b)))
+
+
+def test_without_covariates_it_is_counted_in_all_pairs_of_networks_and_is_as_sure_as_the_jackknife_says() -> None:
     rng = np.random.default_rng(3)
-    a, b = rng.random(40).round(2), (0.8 * rng.random(30)).round(2)
+    a, b = rng.random(16).round(1), (0.8 * rng.random(12)).round(1)
+    a[0] = math.inf
     constant = [Known(errors=one, covariates=np.ones((len(one), 1)), census=np.ones((9, 1))) for one in (a, b)]
     found = assisted_difference(*pair(*constant))
-    assert found.p_value == pytest.approx(stats.brunnermunzel(a, b).pvalue, rel=0.05)
-    wins = np.mean((a[:, None] < b) + 0.5 * (a[:, None] == b))
-    assert found.better == pytest.approx(wins)
+    assert found.better == pytest.approx(better(a, b))
     assert found.factor == pytest.approx(1.0)
+    without = [
+        [better(np.delete(a, i), b) for i in range(len(a))],
+        [better(a, np.delete(b, i)) for i in range(len(b))],
+    ]
+    variance = sum((len(one) - 1) * np.var(one) for one in without)
+    assert found.standard_error == pytest.approx(math.sqrt(variance), rel=0.1)
 
 
 def test_a_prediction_is_that_of_a_ridge_without_the_network() -> None:
@@ -157,7 +190,18 @@ def test_a_handful_of_networks_is_not_enough_data() -> None:
         spaces = [
             Known(errors=rng.random(m), covariates=rng.random((m, 3)), census=rng.random((50, 3))) for m in (n, 40)
         ]
-        assert f"not enough data: {n} networks" in assisted_difference(*pair(*spaces)).refused
+        assert (
+            f"not enough data: {n} network{'' if n == 1 else 's'} of a space"
+            in assisted_difference(*pair(*spaces)).refused
+        )
+
+
+def test_networks_that_are_no_draws_of_their_space_are_refused() -> None:
+    rng = np.random.default_rng(10)
+    known, errors = drawn(rng, 12, "tells")
+    far = Known(errors=errors, covariates=known, census=drawn(rng, 500, "tells")[0] + 9.0)
+    found = assisted_difference(*pair(far, far))
+    assert "so unlike fresh draws of their space that they count for 0." in found.refused
 
 
 def test_a_small_space_leaves_the_others_their_covariates() -> None:

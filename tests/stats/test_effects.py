@@ -29,13 +29,15 @@ def test_limits_hold_what_was_seen_and_exchange_with_the_spaces(errors_a: list[f
         assert (forth.difference is None) == (math.isinf(forth.a) or math.isinf(forth.b))
 
 
-def test_of_the_minimum_none_is_to_be_had_and_of_few_or_equal_errors_not_of_the_mean() -> None:
+def test_limits_of_the_minimum_are_sure_and_wide_and_the_mean_of_few_or_equal_errors_has_none() -> None:
     rng = np.random.default_rng(0)
     found = {e.of: e for e in effects(EDF(errors=rng.random(100)), EDF(errors=rng.random(100)), 0.95)}
     assert list(found) == ["mean", "median", "best tenth", "best of 18", "minimum"]
-    assert math.isinf(found["minimum"].high)
-    assert "too rare for any sample" in found["minimum"].note
-    assert all(math.isfinite(e.low) and math.isfinite(e.high) for of, e in found.items() if of != "minimum")
+    minimum = found["minimum"]
+    assert (minimum.low, minimum.high) == (-minimum.b, minimum.a)
+    assert minimum.low <= 0.0 <= minimum.high  # the minimum of both laws is 0
+    assert "too rare for any sample" in minimum.note
+    assert all(math.isfinite(e.low) and math.isfinite(e.high) for e in found.values())
     for errors in ([0.1], [0.1] * 50):
         mean = effects(EDF(errors=errors), EDF(errors=errors), 0.95)[0]
         assert math.isinf(mean.low)

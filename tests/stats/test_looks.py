@@ -27,12 +27,13 @@ def test_the_published_constants(looks, pocock, obrien_fleming):
 
 
 @pytest.mark.parametrize("shares", [(1.0,), (0.3, 1.0), (0.1, 0.15, 0.7, 0.98, 1.0)])
-@pytest.mark.parametrize("shape", [0.0, SHAPE, 0.5])
-def test_a_random_walk_crosses_at_the_level(shares, shape):
+@pytest.mark.parametrize(("shape", "growth"), [(0.0, 1.0), (SHAPE, 1.0), (0.5, 1.0), (SHAPE, 2.0)])
+def test_a_random_walk_crosses_at_the_level(shares, shape, growth):
     rng, repeats, alpha = np.random.default_rng(1), 40_000, 0.05
-    steps = rng.normal(size=(repeats, len(shares))) * np.sqrt(np.diff(shares, prepend=0.0))
-    scores = np.cumsum(steps, axis=1) / np.sqrt(shares)
-    crossed = (scores > stats.norm.isf(nominal_levels(shares, alpha, shape))).any(axis=1).sum()
+    times = np.array(shares) ** growth
+    steps = rng.normal(size=(repeats, len(shares))) * np.sqrt(np.diff(times, prepend=0.0))
+    scores = np.cumsum(steps, axis=1) / np.sqrt(times)
+    crossed = (scores > stats.norm.isf(nominal_levels(shares, alpha, shape, growth))).any(axis=1).sum()
     assert abs(crossed - alpha * repeats) < 4 * math.sqrt(alpha * (1 - alpha) * repeats)
 
 
@@ -45,6 +46,11 @@ def test_claims_at_the_whole_risk_stay_below_it_and_those_at_half_reach_theirs(l
     assert crossing_risk(times, stats.norm.isf(alphas / 2)) == pytest.approx(risk / 2, abs=1e-7)
     assert 0.85 * risk < crossing_risk(times, stats.norm.isf(alphas)) < risk
     assert np.all(np.diff(alphas) > 0)
+
+
+def test_what_learns_faster_is_judged_more_strictly_at_every_look():
+    look = Look(number=2, planned=(10, 20, 30))
+    assert look.alpha(0.05, 2.0) < look.alpha(0.05, 1.5) < look.alpha(0.05)
 
 
 def test_looks_are_equally_spaced_and_end_at_all_networks():
@@ -69,6 +75,7 @@ def test_looks_are_equally_spaced_and_end_at_all_networks():
         (lambda: nominal_levels((0.5, 1.0), 0.0), r"alpha \(=0\) must lie between"),
         (lambda: nominal_levels((0.5, 1.0), math.nan), r"alpha \(=nan\) must lie between"),
         (lambda: nominal_levels((0.5, 1.0), 0.05, 0.6), r"shape \(=0.6\) must lie between"),
+        (lambda: nominal_levels((0.5, 1.0), 0.05, growth=0.5), r"growth \(=0.5\) must lie between 1 and 4"),
         (lambda: Look(number=3, planned=(10, 20)), r"number \(=3\) must be one of the 2 planned looks"),
         (lambda: Look(number=1, planned=(20, 10)), r"planned \(=\(20, 10\)\) must increase"),
     ],

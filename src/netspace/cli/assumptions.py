@@ -53,20 +53,20 @@ def noise(store: StorePath, as_json: AsJson = False) -> None:
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
     from netspace.findings.readings import distribution
-    from netspace.findings.replicates import measured_again, together
+    from netspace.findings.replicates import measured_again, rows, together
     from netspace.stats import seed_noise, without_noise
     from netspace.study import Study
 
     study = Study.open(store)
     populations, repeats = study.populations(), study.repeats()
-    rows = measured_again(populations, *repeats) if repeats else {}
-    if not rows:
+    measured = measured_again(populations, *repeats) if repeats else {}
+    if not measured:
         raise InputError(
             f"store {str(store)!r} has no network trained from two seeds; `seeds = 2` in the [checks] of the study "
             "file, and `netspace run`, make them"
         )
-    whole = seed_noise(together(rows))
-    splits = {name: seed_noise(row) for name, row in rows.items()} | {"all together": whole}
+    whole = seed_noise(together(measured)[0])
+    splits = {name: seed_noise(rows(one)) for name, one in measured.items()} | {"all together": whole}
     edfs = {}
     for population in populations:
         before = distribution(population)

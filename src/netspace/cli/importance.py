@@ -1,6 +1,5 @@
 """The command that says which parameters and which relations matter most."""
 
-import math
 from typing import Any
 
 import typer
@@ -35,7 +34,7 @@ def importance(
 
     column = error_column([store], error, accuracy, percent)
     if is_table(store):
-        forests = [forest_row(population) for population in read_table(store, column)]
+        forests = [forest_row(population) for population in read_table(store, column).populations]
         if as_json:
             print_json(without_infinities({"parameters": forests}))
         else:
@@ -75,6 +74,8 @@ def _print_forests(rows: list[dict[str, Any]]) -> None:
 
 
 def _print_relations(rows: list[dict[str, Any]]) -> None:
+    from netspace.findings.words import relation_lines  # SciPy, which the commands about networks do without
+
     if not rows:
         console().print("no relation is broken by some networks and obeyed by others")
         return
@@ -82,38 +83,11 @@ def _print_relations(rows: list[dict[str, Any]]) -> None:
     between = ("violated by", "medians", "largest lead", "p") if violated else ()
     right = ("obey", "if broken", "p", "per broken step", "p", *between)
     lines = table("relation", right=right, left=("within and between",))
-    for row in rows:
-        within = row["within"]
-        obey = f"{within['obey']} of {within['networks']}" if within["networks"] else "-"
-        told = (obey, *_cost(within["at_all"], within["networks"]), *_cost(within["per_step"], within["networks"]))
-        for pair in row["between"]:
-            lines.add_row(row["relation"], *told, pair["violates"], *_shift(pair["shift"]), pair["routes"])
-        if not row["between"]:
-            lines.add_row(row["relation"], *told, *("-" for _ in between), row["routes"])
+    for line in relation_lines(rows):
+        lines.add_row(*map(Text, line))
     print_table(lines, "what breaking a relation costs, in points of error, with 95 % limits")
     spaces = dict.fromkeys(name for row in rows for name in row["within"]["spaces"])
     if spaces:
         console().print(f"within: among networks of like flops, of {', '.join(spaces)}", soft_wrap=True)
     if not violated:
         console().print("between: no space of this study violates one relation of another", soft_wrap=True)
-
-
-def _cost(cost: dict[str, Any] | None, networks: int) -> tuple[str, str]:
-    if cost is None:
-        return ("too few" if networks else "-"), "-"
-    return _span(cost["rise"], cost["low"], cost["high"]), _p(cost["p_value"])
-
-
-def _shift(found: dict[str, Any] | None) -> tuple[str, str, str]:
-    if found is None:
-        return "too few", "-", "-"
-    median = math.nan if found["median"] is None else found["median"]
-    return _span(median, found["low"], found["high"]), f"{100 * found['lead']:+.0f}", _p(found["p_value"])
-
-
-def _span(middle: float, low: float, high: float) -> str:
-    return f"{100 * middle:+.2f} ({100 * low:.2f} to {100 * high:.2f})"
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.2g}"

@@ -3,18 +3,17 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspace import values
 from netspace.errors import InputError
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Verdict
     from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
-    from netspace.storage.published import ErrorColumn
+    from netspace.storage.published import ErrorColumn, Reading
 
 TABLES = (".csv", ".json", ".parquet")
 
@@ -41,25 +40,32 @@ def error_column(
     return ErrorColumn(name=accuracy or error or ErrorColumn().name, accuracy=accuracy is not None, percent=percent)
 
 
-def read_table(source: Path, column: "ErrorColumn | None") -> "tuple[Population, ...] | tuple[Outcomes, ...]":
-    """Return the populations of a table; what was taken for what is told on standard error. Raises: InputError."""
+def read_table(source: Path, column: "ErrorColumn | None") -> "Reading":
+    """Return what a table holds; what was taken for what is told on standard error. Raises: InputError."""
     from netspace.storage.published import read_results
 
     reading = read_results(source, column)
     print(reading.told, file=sys.stderr)
-    return reading.populations
+    return reading
 
 
-def read_sources(
-    sources: Sequence[Path], column: "ErrorColumn | None", normalised: str | None = None
-) -> "tuple[Sequence[Population | Outcomes], tuple[Verdict, ...]]":
-    """Return the populations of several sources, and the verdict of every pair that has results.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Populations, the verdict of every pair that has results, and the looks at which it was judged, if planned."""
+
+    populations: "Sequence[Population | Outcomes]"
+    verdicts: "tuple[Verdict, ...]"
+    looks: tuple[int, ...] = ()
+
+
+def read_sources(sources: Sequence[Path], column: "ErrorColumn | None", normalised: str | None = None) -> Compared:
+    """Return the populations of several sources, compared.
 
     `normalised` names the measure of complexity in which each pair is made alike before.
 
     A population has its space's name, and its source's in front where two have the same. The margins are those of
-    the stores' studies.
-    Raises: InputError where two sources have one name, or two studies other margins.
+    the stores' studies. An export of a study that plans its looks is judged at these, as its store is.
+    Raises: InputError where two sources have one name, two studies other margins, or one of several plans its looks.
     """
     from netspace.findings.normalised import complexities
     from netspace.stats import compare_all
@@ -69,15 +75,20 @@ def read_sources(
     terms: dict[Path, dict[str, Any]] = {}
     for source in sources:
         if is_table(source):
-            found += [(source.name, population) for population in read_table(source, column)]
+            table = read_table(source, column)
+            planned = table.planned_looks is not None
+            if planned and len(sources) == 1:
+                return _at_looks(source, table, normalised)
+            found += [(source.name, population) for population in table.populations]
         else:
             study = Study.open(source)
-            if study.spec.looks:
-                raise InputError(
-                    f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"
-                )
-            terms[source] = values.to_dict(study.spec.comparison)
+            planned = bool(study.spec.looks)
+            terms[source] = study.spec.comparison.terms
             found += [(study.folder.resolve().name, population) for population in study.populations()]
+        if planned:
+            raise InputError(
+                f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"
+            )
     for source, its in terms.items():
         first = next(iter(terms))
         if its != terms[first]:
@@ -99,4 +110,15 @@ def read_sources(
         judged_by |= {"measure": normalised, "complexity": complexities(trained, normalised)}
     errors = {population.name: population.errors for population in trained}
     verdicts = compare_all(errors, **judged_by) if len(errors) > 1 else ()
-    return named, verdicts
+    return Compared(populations=named, verdicts=verdicts)
+
+
+def _at_looks(source: Path, table: "Reading", normalised: str | None) -> Compared:
+    """Return the populations of an export, compared at the looks that its study planned. Raises: InputError."""
+    from netspace.storage.population import Population
+    from netspace.telling import judge_plan
+
+    populations = [one for one in table.populations if isinstance(one, Population)]
+    plan = table.planned_looks or {}
+    looks, verdicts = judge_plan(plan, populations, where=f"{source}: planned_looks", normalised=normalised)
+    return Compared(populations=populations, verdicts=verdicts, looks=looks)

@@ -51,7 +51,7 @@ def ranges(
     studies = [Study.open(store) for store in stores if not is_table(store)]
     _check_alike(stores, studies)
     by_store = [study.populations() for study in studies]
-    populations = [read_table(table, column) for table in tables] or by_store
+    populations = [read_table(table, column).populations for table in tables] or by_store
     rows = [
         {"store": str(store)} | row
         for store, found in zip(stores, populations, strict=True)

@@ -107,12 +107,10 @@ def _points(difference: float | None) -> str:
     return f"{100 * difference:+.2f}" if math.isfinite(difference) else "no limit"
 
 
-def print_looks(looks: Sequence[int], verdicts: Sequence["Verdict"], spaces: int) -> None:
+def print_looks(looks: Sequence[int], decided: int, spaces: int) -> None:
     """Say, of a study that plans looks, when they come and how many pairs they have decided."""
-    if looks:
-        decided, pairs = sum(verdict.kind != "undecided" for verdict in verdicts), spaces * (spaces - 1) // 2
-        at = ", ".join(map(str, looks))
-        console().print(f"looks at {at} networks of every space: {decided} of {pairs} pairs decided", soft_wrap=True)
+    pairs, at = spaces * (spaces - 1) // 2, ", ".join(map(str, looks))
+    console().print(f"looks at {at} networks of every space: {decided} of {pairs} pairs decided", soft_wrap=True)
 
 
 def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
@@ -121,7 +119,8 @@ def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
 
     if not rows:
         return
-    level = f"{100 * rows[0]['level']:g} % limits"
+    at_looks = "look" in rows[0]
+    level = "limits" if at_looks else f"{100 * rows[0]['level']:g} % limits"
     lines = table("pair", right=("A better in", level, "p", "medians, points", level, "explained", "factor"))
     for row in rows:
         pair = " and ".join(row["spaces"])
@@ -130,20 +129,22 @@ def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
             continue
         median = row["median_difference"]
         low, high = row["median_interval"]
+        p = row.get("p_adjusted", row["p_value"])
         lines.add_row(
             pair,
             f"{100 * row['better']:.1f} %",
             " to ".join(f"{100 * limit:.1f}" for limit in row["interval"]),
-            "< 0.001" if row["p_adjusted"] < 0.001 else f"{row['p_adjusted']:.2g}",
+            "< 0.001" if p < 0.001 else f"{p:.2g}",
             "-" if median is None else f"{100 * median:+.2f}",
             f"{100 * low:.2f} to {100 * high:.2f}",
             " and ".join(f"{100 * share:.0f} %" for share in row["explained"]),
             f"{row['factor']:.1f}",
         )
-    print_table(
-        lines,
-        "assisted by covariates: pairs of networks of which A's has the lower error; p by Holm, limits of each alone",
-    )
+    sure = "p by Holm, limits of each alone"
+    if at_looks:
+        pairs = "pairs (Bonferroni) and looks" if len(rows) > 1 else "looks"
+        sure = f"p at a pair's last look, limits at its level; {100 * rows[0]['level']:g} % confidence over all {pairs}"
+    print_table(lines, f"assisted by covariates: how often the better of two networks is A's; {sure}")
     for row in rows:
         console().print(Text("• " + assisted_sentence(row)), soft_wrap=True)
 

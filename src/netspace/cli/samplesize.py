@@ -69,7 +69,7 @@ def samplesize(
     study = None if store is None or table_given else Study.open(store)
     populations: Sequence[Population | Outcomes] = () if study is None else study.populations()
     if store is not None and table_given:
-        populations = read_table(store, column)
+        populations = read_table(store, column).populations
     given = {"level": level, "margin": margin, "median_margin": median_margin}
     terms: dict[str, Any] = {} if study is None else study.spec.comparison.terms
     terms |= {name: value for name, value in given.items() if value is not None}

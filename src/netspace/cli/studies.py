@@ -77,6 +77,8 @@ def run(
 @app.command(epilog="Example: netspace status runs/digits")
 def status(store: StorePath, as_json: AsJson = False) -> None:
     """Say what a store holds: networks drawn, trained, failed, waiting."""
+    from netspace.telling import decided_pairs
+
     study = _open(store)
     populations = study.populations()
     checked = study.checked()
@@ -85,7 +87,9 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
         print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told})
         return
     print_status(study.spec.name, populations)
-    print_looks(study.spec.looks, study.verdicts() if study.spec.looks else (), len(populations))
+    if study.spec.looks:
+        decided = decided_pairs(study.verdicts(), study.assisted() if study.spec.comparison.assisted else ())
+        print_looks(study.spec.looks, len(decided), len(populations))
     for name in study.checks():
         if name in checked:
             print_status(f"check {name}", checked[name])
@@ -112,7 +116,8 @@ def compare(
 
     Several sources are compared together: studies, and anyone's tables with a row per network and a column of errors.
     With --assisted fresh networks are drawn of every space, and none is trained: what they say of depths, widths and
-    complexity takes chance out of the comparison, which then is as sure as with several times as many networks.
+    complexity takes chance out of the comparison, which then is as sure as with several times as many networks. A study
+    that plans its looks plans this too, by `assisted = true` under [comparison], or goes without.
     """
     column = error_column(sources, error, accuracy, percent)
     rows = None
@@ -120,12 +125,13 @@ def compare(
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
         verdicts, title, looks = study.verdicts(normalised=normalised), LAST_EPOCH, study.spec.looks
-        rows = _assisted(study) if assisted else None
+        rows = study.assisted() if assisted or study.spec.comparison.assisted else None
     elif assisted:
         raise InputError("--assisted draws fresh networks of a study's spaces, and so takes one store")
     else:
-        populations, verdicts = read_sources(sources, column, normalised)
-        title, looks = "error, by each source's own measure", ()
+        found = read_sources(sources, column, normalised)
+        populations, verdicts, looks = found.populations, found.verdicts, found.looks
+        title = "error, by each source's own measure"
     if as_json:
         told = [verdict_row(verdict) for verdict in verdicts]
         print_json(told if rows is None else {"verdicts": told, "assisted": without_infinities(rows)})
@@ -151,14 +157,8 @@ def _open(path: Path, output: Path | None = None) -> "Study":
 
 def _show_comparison(study: "Study") -> None:
     print_comparison(study.populations(), study.verdicts(), looks=study.spec.looks)
-
-
-def _assisted(study: "Study") -> list[dict[str, Any]]:
-    from netspace.findings.assisted import assisted_rows
-
-    if study.spec.looks:
-        raise InputError("--assisted: this study plans looks, and at these only the errors themselves are judged")
-    return assisted_rows(study.populations(), study.censuses(), study.spec.comparison.level)
+    if study.spec.comparison.assisted:
+        print_assisted(study.assisted())
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,18 @@ from netspace.networks.spec import NetworkSpec
 from netspace.spaces.budget import Budget
 from netspace.spaces.sample import MAX_DRAWS, Sample, sample
 from netspace.spaces.union import Space
-from netspace.stats import Known, assist, assisted_difference, holm
+from netspace.stats import AssistedDifference, Known, Look, assist, assisted_difference, holm
 from netspace.storage.population import Population
 
 CENSUS = 5000
 """Networks drawn of each space. Beside 500 trained ones, what they leave unknown of the covariates is a tenth."""
+
+GROWTH = 2.0
+"""What assisted looks know grows faster than their networks, since the prediction learns: with n to the power of 1.7
+from 10 to 20 networks, of 1.3 from 20 to 40 (`benchmarks/core_hours.py`). The square is on the careful side."""
+
+FEWEST_SAVED = 1.05
+"""Below this factor covariates are said to save nothing."""
 
 
 def draw_census(space: Space, *, seed: int, resolution: int, budget: Budget) -> Sample:
@@ -63,7 +70,10 @@ def known_spaces(populations: Sequence[Population], censuses: Mapping[str, Sampl
 def assisted_rows(
     populations: Sequence[Population], censuses: Mapping[str, Sample], level: float
 ) -> list[dict[str, Any]]:
-    """Return a row per pair of spaces, as plain data; `p_adjusted` holds for all pairs together (Holm)."""
+    """Return a row per pair of spaces, as plain data; `p_adjusted` holds for all pairs together (Holm).
+
+    A pair is `shown` to differ where that is below `alpha`.
+    """
     trained = [population for population in populations if population.trained]
     if len(trained) < 2:
         return []
@@ -72,16 +82,37 @@ def assisted_rows(
     found = [assisted_difference(samples[a], samples[b], level=level) for a, b in pairs]
     adjusted = holm([one.p_value for one in found]).tolist()
     return [
-        {
-            "spaces": list(pair),
-            **asdict(one),
-            "p_value": one.p_value,
-            "p_adjusted": p,
-            "level": level,
-            "census": [len(censuses[name].networks) for name in pair],
-        }
+        _row(pair, one, censuses, level) | {"p_adjusted": p, "alpha": 1.0 - level, "shown": p <= 1.0 - level}
         for pair, one, p in zip(pairs, found, adjusted, strict=True)
     ]
+
+
+def assisted_at_looks(
+    populations: Sequence[Population], censuses: Mapping[str, Sample], planned: tuple[int, ...], level: float
+) -> list[dict[str, Any]]:
+    """Return a row per pair of spaces, as of the planned look that shows which is better, else of its last one so far.
+
+    Each look takes exactly the first networks of both, and nothing else: not even their prediction learns of other
+    spaces. `level` holds for all pairs at all looks; a pair is `shown` to differ where its p-value is below the `alpha`
+    of its look, which is also that of its limits.
+    """
+    leading = {population.name: len(population.leading_errors) for population in populations}
+    begun = [population for population in populations if leading[population.name] >= planned[0]]
+    known = known_spaces(begun, censuses)
+    risk = (1.0 - level) / math.comb(len(populations), 2)
+    rows = []
+    for pair in itertools.combinations(known, 2):
+        row: dict[str, Any] = {}
+        for number, networks in enumerate(planned, start=1):
+            if min(leading[name] for name in pair) < networks or row.get("shown"):
+                break
+            samples = assist({name: _first(known[name], networks) for name in pair})
+            alpha = Look(number=number, planned=planned).alpha(risk, GROWTH)
+            found = assisted_difference(*samples.values(), level=1.0 - alpha)
+            look = {"look": number, "looks": len(planned), "alpha": alpha, "shown": found.p_value <= alpha}
+            row = _row(pair, found, censuses, level) | look
+        rows.append(row)
+    return rows
 
 
 def assisted_sentence(row: Mapping[str, Any]) -> str:
@@ -90,13 +121,28 @@ def assisted_sentence(row: Mapping[str, Any]) -> str:
     if row["refused"]:
         return f"{a} and {b}: {row['refused']}"
     better, other, share = (a, b, row["better"]) if row["better"] >= 0.5 else (b, a, 1.0 - row["better"])
-    p = row["p_adjusted"]
+    p = row.get("p_adjusted", row["p_value"])
     sure = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
-    networks = f"{row['factor']:.1f} times as many networks would say it as surely without covariates"
-    if p > 1.0 - row["level"]:
-        return f"neither of {a} and {b} is shown to be better ({sure}); {networks}"
-    pairs = f"its network has the lower error in {100 * share:.0f} % of the pairs"
-    return f"{better} is better than {other}: {pairs} ({sure}); {networks}"
+    if "look" in row:
+        sure += f" at look {row['look']} of {row['looks']}, its level {100 * row['alpha']:.2g} %"
+    saved = f"{row['factor']:.1f} times as many networks would say it as surely without covariates"
+    if row["factor"] < FEWEST_SAVED:
+        saved = "covariates make it no surer"
+    if not row["shown"]:
+        return f"neither of {a} and {b} is shown to be better ({sure}); {saved}"
+    cases = f"the better of two of its networks has the lower error in {100 * share:.0f} % of the cases"
+    return f"{better} is better than {other}: {cases} ({sure}); {saved}"
+
+
+def _row(
+    pair: tuple[str, str], found: AssistedDifference, censuses: Mapping[str, Sample], level: float
+) -> dict[str, Any]:
+    censused = [len(censuses[name].networks) for name in pair]
+    return {"spaces": list(pair), **asdict(found), "p_value": found.p_value, "level": level, "census": censused}
+
+
+def _first(known: Known, networks: int) -> Known:
+    return replace(known, errors=known.errors[:networks], covariates=known.covariates[:networks])
 
 
 def _rows(

@@ -6,12 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-from numpy.typing import NDArray
-
 from netspace.findings.importance import parameter_groups
 from netspace.findings.readings import FloatArray
-from netspace.findings.replicates import measured_again, together
+from netspace.findings.replicates import measured_again, rows, together
 from netspace.findings.words import (
     count,
     epochs,
@@ -152,15 +149,15 @@ def _cheap_ranks_like_dear(
 ) -> Assumption:
     """Judge (ii): by pairs of networks, with the ceiling that chance sets, and by the verdicts about their spaces."""
     told = functools.partial(Assumption, title="Cheap training ranks networks like dear training")
-    rows = measured_again(populations, dear)
-    both = together(rows)
+    measured = measured_again(populations, dear)
+    both, space_of_each = together(measured)
     if not len(both):
         return told(
             standing=Standing.NOT_ENOUGH_DATA,
             sentence="No network has been trained for longer; a line such as `epochs = 18` under [checks] in the study "
             "file does that.",
         )
-    found = fidelity(both[:, 0], both[:, 1], spaces=_labels(rows))
+    found = fidelity(both[:, 0], both[:, 1], spaces=space_of_each)
     if found is None:
         few = len(both) < FEWEST_RANKED
         return told(
@@ -170,7 +167,7 @@ def _cheap_ranks_like_dear(
             if few
             else f"The errors of {len(both)} networks are all alike, which leaves no order to compare.",
         )
-    cheap, long = ({name: row[:, i] for name, row in rows.items()} for i in (0, 1))
+    cheap, long = ({name: rows(one)[:, i] for name, one in measured.items()} for i in (0, 1))
     verdicts = agreement(_verdicts(cheap, criteria), _verdicts(long, criteria))
     opposite = verdicts.count(PairAgreement.OPPOSITE)
     order = found.same_order
@@ -206,26 +203,18 @@ def _ceiling(
     populations: Sequence[Population], repeats: Sequence[Sequence[Population]], spearman: float
 ) -> list[tuple[str, str]]:
     """Return what chance leaves possible, as evidence."""
-    measured = measured_again(populations, *repeats) if repeats else {}
-    again = together(measured)
-    pairs = (
-        [fidelity(*pair, spaces=_labels(measured)) for pair in itertools.combinations(again.T, 2)] if measured else []
-    )
-    found = [one.spearman.value for one in pairs if one is not None]
+    again, space_of_each = together(measured_again(populations, *repeats) if repeats else {})
+    pairs = itertools.combinations(again.T, 2) if len(again) else ()
+    found = [one.spearman.value for pair in pairs if (one := fidelity(*pair, spaces=space_of_each)) is not None]
     if not found:
         return [("Ceiling that chance sets", "not known: `seeds = 2` under [checks] in the study file measures it")]
     repeat = sum(found) / len(found)
     ceiling = noise_ceiling(repeat)
-    rows = [
+    told = [
         ("Spearman of cheap trainings from two seeds", f"{repeat:.2f}"),
         ("Ceiling that their chance sets, were dear training without any", f"{ceiling:.2f}"),
     ]
-    return [*rows, ("Spearman over that ceiling", f"{min(spearman / ceiling, 1.0):.2f}")] if ceiling > 0.0 else rows
-
-
-def _labels(rows: Mapping[str, FloatArray]) -> NDArray[np.str_]:
-    """Return the space of each of the rows `together`: (networks,)."""
-    return np.repeat(np.array(list(rows), dtype=np.str_), [len(row) for row in rows.values()])
+    return [*told, ("Spearman over that ceiling", f"{min(spearman / ceiling, 1.0):.2f}")] if ceiling > 0.0 else told
 
 
 def _small_predicts_large(

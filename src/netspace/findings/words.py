@@ -1,6 +1,8 @@
-"""Numbers and verdicts in a few words, as evidence is told."""
+"""Numbers and verdicts in a few words, as evidence is told in a terminal and on a page."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -68,3 +70,52 @@ def numbers(one: Estimate) -> str:
 def is_or_are(number: int) -> str:
     """Return the verb of a number of things."""
     return "is" if number == 1 else "are"
+
+
+def points(middle: float | None, low: float | None, high: float | None) -> str:
+    """Return a number of points of error with its limits; one that a failure made infinite (or None) has a word.
+
+    >>> points(-0.0123, -0.03, math.inf), points(None, None, None)
+    ('-1.23 (-3.00 to unlimited)', 'no finite number')
+    """
+    limits = [f"{100 * x:.2f}" if x is not None and math.isfinite(x) else "unlimited" for x in (low, high)]
+    if middle is None or not math.isfinite(middle):
+        return "no finite number"
+    return f"{100 * middle:+.2f}" + ("" if set(limits) == {"unlimited"} else f" ({' to '.join(limits)})")
+
+
+def p_value(p: float) -> str:
+    """Return a p-value with two digits."""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def relation_lines(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return rows of `relation_rows` in words, a line per relation and space that violates it.
+
+    Cells: the relation, networks that obey it, the cost if broken with its p-value, that per broken step with its own;
+    where any space of any row violates one, which does, medians apart, largest lead and p-value; last what both say.
+    """
+    violated = any(row["between"] for row in rows)
+    found: list[tuple[str, ...]] = []
+    for row in rows:
+        within, n = row["within"], row["within"]["networks"]
+        obey = f"{within['obey']} of {n}" if n else "-"
+        told = (row["relation"], obey, *_cost(within["at_all"], n), *_cost(within["per_step"], n))
+        for pair in row["between"]:
+            found.append((*told, pair["violates"], *_shift(pair["shift"]), pair["routes"]))
+        if not row["between"]:
+            found.append((*told, *(("-",) * 4 if violated else ()), row["routes"]))
+    return found
+
+
+def _cost(cost: Mapping[str, Any] | None, networks: int) -> tuple[str, str]:
+    if cost is None:
+        return ("too few" if networks else "-"), "-"
+    return points(cost["rise"], cost["low"], cost["high"]), p_value(cost["p_value"])
+
+
+def _shift(shift: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    if shift is None:
+        return "too few", "-", "-"
+    apart = points(shift["median"], shift["low"], shift["high"])
+    return apart, f"{100 * shift['lead']:+.0f}", p_value(shift["p_value"])

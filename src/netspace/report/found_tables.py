@@ -1,13 +1,14 @@
-"""The page's tables of findings: the ranges of the best values, and what breaking a relation costs."""
+"""The page's tables of findings: ranges of the best values, costs of broken relations, differences of pairs."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netspace.findings.words import points, relation_lines
 from netspace.report.best_ranges import TELLING
 from netspace.report.look import space_look
 from netspace.report.tables import Row
 from netspace.report.wording import printable
+from netspace.stats import Verdict
 from netspace.storage.population import Population
 
 RANGE_HEAD = ("parameter", "sampled", "best: median", "middle 95 %", "holds", "networks")
@@ -42,42 +43,26 @@ _BETWEEN = ("space that violates it", "medians apart [points]", "largest lead [p
 def relation_table(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Return rows of `findings.importance` as words: a head, then one per relation and space that violates it."""
     between = _BETWEEN if any(row["between"] for row in rows) else ()
-    found = [(*_WITHIN, *between, "within and between")]
-    for row in rows:
-        within, n = row["within"], row["within"]["networks"]
-        obey = f"{within['obey']} of {n}" if n else "-"
-        told = (row["relation"], obey, *_cost(within["at_all"], n), *_cost(within["per_step"], n))
-        for pair in row["between"]:
-            found.append((*told, printable(pair["violates"]), *_shift(pair["shift"]), pair["routes"]))
-        if not row["between"]:
-            found.append((*told, *("-" for _ in between), row["routes"]))
-    return found
+    lines = [tuple(map(printable, line)) for line in relation_lines(rows)]
+    return [(*_WITHIN, *between, "within and between"), *lines] if rows else []
+
+
+def effect_table(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
+    """Return by how much the spaces of each pair differ, in points of error: a head, then a row per pair."""
+    told = [verdict for verdict in verdicts if verdict.evidence.effects]
+    rows = []
+    for verdict in told:
+        by = {_few(one.of): points(one.difference, one.low, one.high) for one in verdict.evidence.effects}
+        rows.append((printable(" less ".join(verdict.names)), *(by.get(of, "too few") for of in _EFFECTS)))
+    return [("pair", *_EFFECTS), *rows] if rows else []
+
+
+_EFFECTS = ("mean", "median", "best tenth", "best of a few", "minimum")
+
+
+def _few(of: str) -> str:
+    return "best of a few" if of.startswith("best of") else of
 
 
 def _span(low: float, high: float) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-
-def _cost(cost: Mapping[str, Any] | None, networks: int) -> tuple[str, str]:
-    if cost is None:
-        return ("too few" if networks else "-"), "-"
-    return _limits(cost["rise"], cost["low"], cost["high"]), _p(cost["p_value"])
-
-
-def _shift(found: Mapping[str, Any] | None) -> tuple[str, str, str]:
-    if found is None:
-        return "too few", "-", "-"
-    numbers = [math.nan if found[name] is None else found[name] for name in ("median", "low", "high")]
-    return _limits(*numbers), f"{100 * found['lead']:+.0f}", _p(found["p_value"])
-
-
-def _limits(middle: float, low: float, high: float) -> str:
-    """Return a number of points with its limits; one that a failure made infinite has a word."""
-    if not math.isfinite(middle):
-        return "no finite number"
-    words = [f"{100 * limit:.2f}" if math.isfinite(limit) else "unlimited" for limit in (low, high)]
-    return f"{100 * middle:+.2f} ({' to '.join(words)})"
-
-
-def _p(value: float) -> str:
-    return "<\N{NO-BREAK SPACE}0.001" if value < 0.001 else f"{value:.2g}"

@@ -12,6 +12,7 @@ from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import NetworkSpec
 from netspace.report.wording import listed, printable
 from netspace.storage.population import Population
+from netspace.storage.rows import PLANNED_LOOKS
 from netspace.storage.table_files import parquet_bytes
 from netspace.training.trial import TrialResult
 
@@ -31,8 +32,11 @@ class Entry:
     result: TrialResult | None
 
 
-def columns(populations: Sequence[Population]) -> Columns:
-    """Return a column per field, a row per network: what failed or waits has no error, and a status that says so."""
+def columns(populations: Sequence[Population], planned_looks: str = "") -> Columns:
+    """Return a column per field, a row per network: what failed or waits has no error, and a status that says so.
+
+    A study that plans its looks has the plan in every row: whoever compares the rows is told.
+    """
     entries = _entries(populations)
     stages = {
         f"{field}s": [listed([getattr(stage, field) for stage in entry.spec.stages]) for entry in entries]
@@ -47,10 +51,11 @@ def columns(populations: Sequence[Population]) -> Columns:
         **stages,
         "reason": [entry.result and entry.result.reason for entry in entries],
         "spec": [json.dumps(entry.spec.to_dict()) for entry in entries],
+        **({PLANNED_LOOKS: [planned_looks] * len(entries)} if planned_looks else {}),
     }
 
 
-def packed(populations: Sequence[Population]) -> str:
+def packed(populations: Sequence[Population], planned_looks: str = "") -> str:
     """Return the table for the page: compressed JSON in base64, where what specs have in common stands once.
 
     A spec is its frame (`frames[frame[i]]`) and the numbers of its stages in the order of `fields`.
@@ -75,16 +80,17 @@ def packed(populations: Sequence[Population]) -> str:
         **_results(entries),
         **_costs(populations),
         "reason": [entry.result and entry.result.reason and printable(entry.result.reason) for entry in entries],
+        PLANNED_LOOKS: planned_looks,
     }
     content = json.dumps(table, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
-def embedded_parquet(populations: Sequence[Population]) -> str:
+def embedded_parquet(populations: Sequence[Population], planned_looks: str = "") -> str:
     """Return the Parquet file in base64, empty above `MOST_EMBEDDED` networks."""
     if sum(map(len, populations)) > MOST_EMBEDDED:
         return ""
-    return base64.b64encode(parquet_bytes(columns(populations))).decode()
+    return base64.b64encode(parquet_bytes(columns(populations, planned_looks))).decode()
 
 
 def _entries(populations: Sequence[Population]) -> list[Entry]:

@@ -34,13 +34,17 @@ _SIGNS = {Standing.HOLDS: ("holds", "✓"), Standing.FAILS: ("fails", "✗"), St
 class StudyReport:
     """All that the page says: `study_text` is the whole study file, `facts` rows such as the data set.
 
-    `ranges` are rows of `findings.ranges`; without `importance` nothing is said of what matters.
+    `assisted` are sentences on what covariates tell of pairs of spaces; `planned_looks` is JSON for the tables, empty
+    where the study is judged once. `ranges` are rows of `findings.ranges`; without
+    `importance` nothing is said of what matters.
     """
 
     title: str
     study_text: str
     populations: tuple[Population, ...]
     verdicts: tuple[Verdict, ...] = ()
+    assisted: tuple[str, ...] = ()
+    planned_looks: str = ""
     facts: Mapping[str, str]
     notes: tuple[str, ...] = ()
     ranges: tuple[Mapping[str, Any], ...] = ()
@@ -60,6 +64,8 @@ def render(report: StudyReport, *, version: str = "") -> str:
         title=printable(report.title).strip() or "Untitled study",
         lead=_lead(populations),
         cards=[cards.verdict_card(verdict, populations) for verdict in cards.decided_first(report.verdicts)],
+        assisted=[f"{printable(sentence)}." for sentence in report.assisted],
+        effects=found_tables.effect_table(report.verdicts),
         num_compared=sum(bool(population.trained) for population in populations),
         numbers=tables.key_numbers(populations),
         notes=[printable(note) for note in report.notes],
@@ -87,7 +93,7 @@ def render(report: StudyReport, *, version: str = "") -> str:
         study_text=printable(report.study_text),
         study_lines=len(report.study_text.splitlines()),
         study_open=len(report.study_text.splitlines()) <= _OPEN_LINES,
-        **_script(populations),
+        **_script(populations, report.planned_looks),
     )
 
 
@@ -133,7 +139,7 @@ def _importance(found: ImportanceFound, populations: Sequence[Population]) -> di
         "left_out": printable(found.left_out),
         "panels": families(panels, "importance", figures.columns_for(len(panels))),
         "sentences": [printable(sentence) for sentence in (*refused, *(f"{said}." for said in found.sentences))],
-        "relations": found_tables.relation_table(found.relations) if found.relations else [],
+        "relations": found_tables.relation_table(found.relations),
     }
 
 
@@ -149,14 +155,14 @@ def _assumption(one: Assumption) -> dict[str, Any]:
     }
 
 
-def _script(populations: Sequence[Population]) -> dict[str, Any]:
+def _script(populations: Sequence[Population], planned_looks: str) -> dict[str, Any]:
     """Return what the script reads: curves, all networks, and these as Parquet where that is small."""
     from markupsafe import Markup
 
     return {
         "data": Markup(as_json(script_data(populations))),
-        "networks": networks.packed(populations),
-        "parquet": networks.embedded_parquet(populations),
+        "networks": networks.packed(populations, planned_looks),
+        "parquet": networks.embedded_parquet(populations, planned_looks),
     }
 
 

@@ -19,7 +19,6 @@ from netspace.errors import InputError, NetspaceError
 from netspace.report import networks
 from netspace.report.page import SCRIPTS, StudyReport, render
 from netspace.report.shell import content_policy
-from netspace.storage.population import Population
 from netspace.storage.table_files import csv_bytes, parquet_bytes
 
 HOST = "127.0.0.1"
@@ -35,11 +34,16 @@ _PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """One state of the page: its version names its content."""
+    """One state of the page and what it shows: its version names its content."""
 
     version: str
     page: bytes
-    populations: tuple[Population, ...]
+    report: StudyReport
+
+    @property
+    def table(self) -> networks.Columns:
+        """All networks, a row each."""
+        return networks.columns(self.report.populations, self.report.planned_looks)
 
 
 class Press:
@@ -75,7 +79,7 @@ class Press:
         page = page.replace(f'data-version="{_NO_VERSION}"'.encode(), f'data-version="{version}"'.encode(), 1)
         now = time.monotonic()
         self._next = now + self._rest * (now - begun)
-        return Edition(version=version, page=page, populations=report.populations)
+        return Edition(version=version, page=page, report=report)
 
 
 @contextlib.contextmanager
@@ -141,11 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/version":
             self._send(HTTPStatus.OK, self.shown.edition().version.encode())
         elif path == "/networks.csv":
-            table = networks.columns(self.shown.edition().populations)
-            self._send(HTTPStatus.OK, csv_bytes(table), "text/csv; charset=utf-8")
+            self._send(HTTPStatus.OK, csv_bytes(self.shown.edition().table), "text/csv; charset=utf-8")
         elif path == "/networks.parquet":
-            table = networks.columns(self.shown.edition().populations)
-            self._send(HTTPStatus.OK, parquet_bytes(table), "application/vnd.apache.parquet")
+            self._send(HTTPStatus.OK, parquet_bytes(self.shown.edition().table), "application/vnd.apache.parquet")
         else:
             self._send(HTTPStatus.NOT_FOUND, b"there is only the page here\n")
 

@@ -15,7 +15,6 @@ PER_STAGE = (*BODY, *INNER)
 RULE = ("total_depth", "initial_width", "width_slope", "width_multiplier")
 """The parameters from which the RegNet rule derives every depth and width."""
 
-
 WHOLE = ("depth", "width", "group_width", "total_depth", "initial_width")
 """The parameters whose values are whole numbers."""
 

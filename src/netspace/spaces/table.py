@@ -5,11 +5,8 @@ from typing import Any
 
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import NetworkSpec
-from netspace.spaces.parameters import PER_STAGE
+from netspace.spaces.parameters import PER_STAGE, WHOLE
 from netspace.spaces.sample import Sample
-
-WHOLE = frozenset({"depth", "width", "group_width", "total_depth", "initial_width"})
-"""The parameters whose values are whole numbers."""
 
 
 def sample_table(sample: Sample) -> dict[str, list[Any]]:

@@ -15,13 +15,14 @@ Angelopoulos et al. 2023, with the slope of PPI++.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from netspace.errors import InputError
+from netspace.stats.better_of_two import better_of_two
 from netspace.stats.edf import FloatArray, checked_errors
 from netspace.stats.prediction import Known, predicted_ranks, standardised
 from netspace.stats.quantiles import joined_limits
@@ -55,17 +56,16 @@ class AssistedSample:
         """The residual degrees of freedom."""
         return self.n - 2
 
-    def mean(self, values: FloatArray) -> tuple[float, float]:
-        """Return the mean over the space of values in [0, 1] known of its trained networks, and its variance.
+    def variance(self, values: FloatArray, least: float) -> float:
+        """Return the variance of the mean over the space of values that its trained networks have.
 
-        The variance adds that of the residuals, each widened by its leverage, and that of the census. It is never
-        below half a network's: scores that are all alike are no proof that all others are.
-        Source: MacKinnon and White 1985 (HC2).
+        It adds that of the residuals, each widened by its leverage, and that of the census. It is never below that
+        of a half network of weight `least`: values that are all alike are no proof that all others are.
+        Source: MacKinnon and White 1985 (HC3, which is the jackknife's but for a factor of 1 - 1/n).
         """
         slope, residuals, leverage = _line(self.predicted, values)
-        squares = np.square(self.weights * residuals) / (1.0 - leverage)
-        variance = max(float(squares.sum()), 0.25 / self.n**2)
-        return float(self.weights @ values), variance + slope**2 * self.census_variance
+        squares = np.square(self.weights * residuals / (1.0 - leverage))
+        return max(float(squares.sum()), (least / (2 * self.n)) ** 2) + slope**2 * self.census_variance
 
     def median(self, level: float) -> tuple[float, float, float]:
         """Return the median error of the space and its interval; `inf` among failures. Source: Woodruff 1952."""
@@ -77,7 +77,7 @@ class AssistedSample:
             return float(self.errors[order[min(at, self.n - 1)]])
 
         median = quantile(0.5)
-        _, variance = self.mean((self.errors <= median).astype(np.float64))
+        variance = self.variance((self.errors <= median).astype(np.float64), 1.0)
         reach = float(stats.t.ppf((1.0 + level) / 2.0, self.freedom)) * math.sqrt(variance)
         low = quantile(0.5 - reach) if reach < 0.5 else 0.0
         return median, low, quantile(0.5 + reach) if reach < 0.5 else math.inf
@@ -87,7 +87,8 @@ class AssistedSample:
 class AssistedDifference:
     """How much better A is than B, or in `refused` the sentence that says why that is not told.
 
-    `better` is P(an error of A is below one of B) + P(both are equal) / 2, with its interval; 1/2 between equals.
+    `better` is how often the better of two networks of A beats the better of two of B, a tie counting half, with its
+    interval; 1/2 between equals.
     `p_a_better` and `p_b_better` test that it is not above 1/2, and not below; `p_value` that it is 1/2.
     `median_difference` (A minus B, in errors) is None where a failure leaves none; its limits may be infinite.
     `explained` are the shares of both spaces' variance of ranks that covariates predict. `factor` says how many times
@@ -157,27 +158,32 @@ def _weighted(errors: FloatArray, ranks: FloatArray, predicted: FloatArray, cens
 
 
 def assisted_difference(a: AssistedSample, b: AssistedSample, *, level: float = 0.95) -> AssistedDifference:
-    """Say how much better A is than B, as a share of pairs and in the median, with intervals at `level`.
+    """Say how much better A is than B, by the better of two networks and in the median, with intervals at `level`.
 
-    Without covariates this is the test of Brunner and Munzel. It asks for no shape of the errors and holds with ties
-    and failures. Raises: InputError for a level out of its range.
+    It asks for no shape of the errors and holds with ties and failures: the test of Brunner and Munzel, by the better
+    of two networks in place of one, and with weights. Raises: InputError for a level out of its range.
 
     >>> rng = np.random.default_rng(0)
     >>> known, census = rng.random((2, 50, 1)), rng.random((2000, 1))
     >>> spaces = [Known(errors=one[:, 0] / 2 + 0.05 * i, covariates=one, census=census) for i, one in enumerate(known)]
     >>> found = assisted_difference(*assist(dict(zip("AB", spaces))).values())
-    >>> found.p_a_better < 0.01, found.factor > 5
+    >>> found.p_a_better < 0.01, found.factor > 4
     (True, True)
     """
     if not 0.5 < level < 1.0:
         raise InputError(f"level (={level}) must lie between 0.5 and 1, such as 0.95")
     if min(a.n, b.n) < FEWEST:
-        fewer = f"not enough data: {min(a.n, b.n)} networks of a space, at least {FEWEST} are needed"
+        networks = "1 network" if min(a.n, b.n) == 1 else f"{min(a.n, b.n)} networks"
+        fewer = f"not enough data: {networks} of a space, at least {FEWEST} are needed"
         return AssistedDifference(n_a=a.n, n_b=b.n, refused=fewer)
-    # A network's score: the share of the other space that is worse than it, and for B the share that is better.
-    scores = 1.0 - _shares_below(a.errors, b.errors, b.weights), _shares_below(b.errors, a.errors, a.weights)
-    better, variance_a = a.mean(scores[0])
-    _, variance_b = b.mean(scores[1])
+    effective = min(1.0 / float(np.square(one.weights).sum()) for one in (a, b))
+    if effective < FEWEST / 2:
+        unlike = (
+            f"not enough data: networks are so unlike fresh draws of their space that they count for {effective:.1f}"
+        )
+        return AssistedDifference(n_a=a.n, n_b=b.n, refused=unlike)
+    found = better_of_two(a.errors, a.weights, b.errors, b.weights)
+    better, variance_a, variance_b = found.share, a.variance(found.pull_a, 2.0), b.variance(found.pull_b, 2.0)
     variance = variance_a + variance_b
     error = math.sqrt(variance)
     freedom = variance**2 / (variance_a**2 / a.freedom + variance_b**2 / b.freedom)
@@ -196,7 +202,7 @@ def assisted_difference(a: AssistedSample, b: AssistedSample, *, level: float = 
         median_difference=difference if difference is not None and math.isfinite(difference) else None,
         median_interval=(limits[0], limits[1]),
         explained=(a.explained, b.explained),
-        factor=(_plain_variance(a.errors, b.errors) + _plain_variance(b.errors, a.errors)) / variance,
+        factor=_plain_variance(a, b) / variance,
     )
 
 
@@ -221,16 +227,8 @@ def _line(predicted: FloatArray, values: FloatArray) -> tuple[float, FloatArray,
     return slope, values - values.mean() - slope * centred, 1.0 / values.size + np.square(centred) / squares
 
 
-def _shares_below(errors: FloatArray, others: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return for each error (networks,) the weight of the others' that are below it, and half of those equal to it."""
-    order = np.argsort(others, kind="stable")
-    sums = np.concatenate(([0.0], np.cumsum(weights[order])))
-    below, up_to = (np.searchsorted(others[order], errors, side=side) for side in ("left", "right"))
-    shares: FloatArray = (sums[below] + sums[up_to]) / 2
-    return shares
-
-
-def _plain_variance(errors: FloatArray, others: FloatArray) -> float:
-    """Return the variance that one side's networks would give the share of pairs if all weighed the same."""
-    shares = _shares_below(errors, others, np.full(others.size, 1.0 / others.size))
-    return max(float(shares.var(ddof=1)) / errors.size, 0.25 / errors.size**2)
+def _plain_variance(a: AssistedSample, b: AssistedSample) -> float:
+    """Return the variance that the share would have if all networks of a space weighed the same."""
+    even = [replace(one, weights=np.full(one.n, 1.0 / one.n), predicted=np.zeros(one.n)) for one in (a, b)]
+    found = better_of_two(a.errors, even[0].weights, b.errors, even[1].weights)
+    return even[0].variance(found.pull_a, 2.0) + even[1].variance(found.pull_b, 2.0)

@@ -2,9 +2,10 @@
 
 Each difference has two-sided limits by the method that needs the least for it. Quantiles, the median and the best tenth
 among them, have limits from order statistics, in which a failure is the worst error. The mean is that of the errors
-there are, with Welch's limits. The minimum of a space has none: whatever n is, networks too rare for the sample may be
-better than all of it. What a sample can say of the best is how good the best of a *few* networks is: the median of that
-is a quantile again, and the few are as many as leave it two limits.
+there are, with Welch's limits. The minimum of a space is bounded by the best network found, from above only: whatever n
+is, networks too rare for the sample may be better than all of it. So the limits of a difference of minima are sure, and
+wide. What a sample can say besides is how good the best of a *few* networks is: the median of that is a quantile again,
+and the few are as many as leave it two limits.
 """
 
 import math
@@ -16,7 +17,7 @@ from scipy import special
 from netspace.stats.edf import EDF
 from netspace.stats.quantiles import quantile_difference
 
-NO_LIMITS = "none: a space may hold better networks that are too rare for any sample to show"
+OF_MINIMUM = "limits are sure but wide: either space may hold better networks, too rare for any sample to show"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ def effects(a: EDF, b: EDF, confidence: float) -> tuple[Effect, ...]:
     few = best_of_how_many(min(a.effective_n, b.effective_n), confidence)
     if few >= 2:
         found.append(_quantile(f"best of {few}", 1.0 - 0.5 ** (1.0 / few), a, b, confidence))
-    found.append(_effect("minimum", a.minimum, b.minimum, (-math.inf, math.inf), confidence, NO_LIMITS))
+    # A minimum lies between 0 and the best network found, which is one of the space's.
+    found.append(_effect("minimum", a.minimum, b.minimum, (-b.minimum, a.minimum), confidence, OF_MINIMUM))
     return tuple(found)
 
 

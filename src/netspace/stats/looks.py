@@ -46,14 +46,14 @@ class Look:
         """How many networks of each space are looked at."""
         return self.planned[self.number - 1]
 
-    def alpha(self, risk: float) -> float:
-        """Return the risk that this look may take, for `risk` over all looks.
+    def alpha(self, risk: float, growth: float = 1.0) -> float:
+        """Return the risk that this look may take, for `risk` over all looks; `growth` as in `nominal_levels`.
 
         A verdict judges a direction at half of its risk, and boundaries are not linear in theirs: the halves are
         kept exactly, and the claims judged at the whole stay below it (a test holds both).
         """
         shares = tuple(n / self.planned[-1] for n in self.planned)
-        return 2.0 * nominal_levels(shares, risk / 2)[self.number - 1]
+        return 2.0 * nominal_levels(shares, risk / 2, growth=growth)[self.number - 1]
 
 
 def planned_looks(networks: int, looks: int) -> tuple[int, ...]:
@@ -72,11 +72,14 @@ def planned_looks(networks: int, looks: int) -> tuple[int, ...]:
 
 
 @functools.lru_cache(maxsize=256)
-def nominal_levels(shares: tuple[float, ...], alpha: float, shape: float = SHAPE) -> tuple[float, ...]:
+def nominal_levels(
+    shares: tuple[float, ...], alpha: float, shape: float = SHAPE, growth: float = 1.0
+) -> tuple[float, ...]:
     """Return the level of each look at which a one-sided test errs at any of them with probability `alpha`.
 
-    `shares` [of the information at the last look] are when it is looked; they increase to 1. Look k rejects at a
-    score of c * share ** (shape - 1/2), with c such that the risk is met.
+    `shares` [of the networks at the last look] are when it is looked; they increase to 1. Look k rejects at a
+    score of c * share ** (shape - 1/2), with c such that the risk is met. What is known grows as the share to the power
+    of `growth`: 1 for a plain test; more where a prediction learns besides, so that looks are less alike.
     Raises: InputError for shares, an alpha or a shape that cannot be.
     Source: Wang and Tsiatis 1987; at shape 0 O'Brien and Fleming 1979, at 1/2 Pocock 1977.
 
@@ -90,6 +93,8 @@ def nominal_levels(shares: tuple[float, ...], alpha: float, shape: float = SHAPE
         raise InputError(f"alpha (={alpha:g}) must lie between 0 and 0.5")
     if not 0.0 <= shape <= 0.5:
         raise InputError(f"shape (={shape:g}) must lie between 0 and 0.5")
+    if not 1.0 <= growth <= 4.0:
+        raise InputError(f"growth (={growth:g}) must lie between 1 and 4")
     times = np.array(shares)
     # One look alone needs the lower end; the upper end would do if no two looks ever erred together.
     lowest, highest = (-float(special.ndtri(level)) for level in (alpha, alpha / len(shares)))
@@ -100,7 +105,7 @@ def nominal_levels(shares: tuple[float, ...], alpha: float, shape: float = SHAPE
         scores: NDArray[np.float64] = constant * times ** (shape - 0.5)
         return scores
 
-    constant = optimize.brentq(lambda c: crossing_risk(times, bounds(c)) - alpha, lowest, highest, xtol=1e-9)
+    constant = optimize.brentq(lambda c: crossing_risk(times**growth, bounds(c)) - alpha, lowest, highest, xtol=1e-9)
     return tuple(special.ndtr(-bounds(constant)).tolist())
 
 

@@ -127,7 +127,7 @@ def compare_all(
 
     The pairs share the risk evenly (Bonferroni), so that none depends on another one's networks. Holm's correction
     would hand on the risk of a pair that wins a claim; but such a pair could have won a false one as well, and at the
-    edge of the margins three spaces then erred in 9 % of the families for 5 %.
+    edge of the margins three spaces then erred in up to a tenth of the families for 5 %.
     `complexity` names those of each population; each pair is made alike by itself.
     Raises: InputError for fewer than two populations, or as `compare` does.
     """

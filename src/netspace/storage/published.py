@@ -9,6 +9,7 @@ The release of Radosavovic et al. 2019 (github.com/facebookresearch/nds) is know
 `min_test_top1` (which the paper judges by) and `test_ep_top1` (per epoch).
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from netspace.errors import InputError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.storage.outcomes import FloatArray, Outcomes
 from netspace.storage.population import Population
-from netspace.storage.rows import WAITING, is_store_table, populations_of
+from netspace.storage.rows import PLANNED_LOOKS, WAITING, is_store_table, populations_of
 from netspace.storage.table_files import read_columns
 
 STATUSES = ("finished", "diverged", "failed", WAITING)
@@ -43,10 +44,14 @@ class ErrorColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The populations of a file, and in one sentence what was taken for what."""
+    """The populations of a file, and in one sentence what was taken for what.
+
+    `planned_looks` holds `networks` and `comparison` of a study that plans its looks, at which alone it may be judged.
+    """
 
     populations: tuple[Population, ...] | tuple[Outcomes, ...]
     told: str
+    planned_looks: Mapping[str, Any] | None = None
 
 
 def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
@@ -59,9 +64,16 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
     """
     columns, _ = read_columns(path)
     try:
+        plan = _planned_looks(columns)
         if is_store_table(columns):
             found = populations_of(columns)
-            return Reading(populations=found, told=f"{path}: {_counted(found)}, an export of a store")
+            told = f"{path}: {_counted(found)}, an export of a store"
+            return Reading(populations=found, told=told, planned_looks=plan)
+        if plan is not None:
+            raise InputError(
+                f"{PLANNED_LOOKS}: a study that plans its looks is judged at these alone, which takes all columns of "
+                "`netspace store export`, and its rows in their order"
+            )
         if {*_NDS, "net.ds"} <= columns.keys() or {*_NDS, "net.depth"} <= columns.keys():
             if column is None or column.name not in columns:
                 column = ErrorColumn(name="min_test_top1", percent=True)
@@ -100,6 +112,19 @@ def _read(path: Path, columns: dict[str, list[Any]], column: ErrorColumn) -> Rea
         f"parameters: {_listed(parameters)}; left aside, as no numbers: {_listed(aside)}"
     )
     return Reading(populations=outcomes, told=told)
+
+
+def _planned_looks(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None:
+    """Return the plan that every row names; None where none does."""
+    named = set(columns.get(PLANNED_LOOKS, [None]))
+    if named == {None}:
+        return None
+    try:
+        (one,) = named
+        plan = json.loads(one)
+        return {"networks": int(plan["networks"]), "comparison": dict(plan["comparison"])}
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{PLANNED_LOOKS} must hold the same plan in every row; export the store again") from None
 
 
 def _errors(columns: Mapping[str, list[Any]], column: ErrorColumn) -> FloatArray:

@@ -3,7 +3,8 @@
 Columns: `space`, `position`, `draw` (the number of the raw draw), `digest`, `trial`, the three measures of
 complexity; `status` (also "waiting"), `error`, `seconds`, `images`, `reason`; what was drawn (`depth[0]`,
 `width_slope`), and what that became (`realised_width[0]`, after widths were adjusted to group widths); `versions` of
-what trained it; the learning curve as four lists; `spec`. No number in it is NaN or infinite.
+what trained it; the learning curve as four lists; `spec`. No number in it is NaN or infinite. A study that plans its
+looks has the plan in every row, `planned_looks`, since whoever compares the rows must judge them at these looks.
 """
 
 import json
@@ -27,6 +28,9 @@ CURVE = {"epoch": "int64", "training_loss": "float64", "validation_error": "floa
 """What an epoch left, with the type of its numbers; each is a column `curve_...` of lists."""
 
 WAITING = "waiting"
+PLANNED_LOOKS = "planned_looks"
+"""The column of a study that plans its looks: as JSON, its `networks` and its `comparison`."""
+
 _TEXT = ("space", "digest", "trial", "status", "reason")
 _OUTCOME = ("status", "error", "seconds", "images", "reason")
 _FIRST = ("space", "position", "draw", "digest", "trial", *MEASURES, *_OUTCOME)
@@ -60,6 +64,9 @@ def store_columns(store: Store) -> dict[str, list[Any]]:
         columns[name] = whole([row.get(name) for row in drawn])
     for name in sorted({name for row in rows for name in row if name.startswith(REALISED)}, key=_order):
         columns[name] = [row.get(name) for row in rows]
+    if "comparison" in store.study:
+        plan = json.dumps({name: store.study[name] for name in ("networks", "comparison")})
+        columns[PLANNED_LOOKS] = [plan] * len(rows)
     return columns | {name: [row[name] for row in rows] for name in _LAST}
 
 
@@ -70,7 +77,8 @@ def is_store_table(columns: Mapping[str, Any]) -> bool:
 
 def drawn_names(columns: Mapping[str, Any]) -> list[str]:
     """Return the columns of a store that hold what was drawn."""
-    return [name for name in columns if name not in (*_FIRST, *_LAST) and not name.startswith(REALISED)]
+    others = (*_FIRST, *_LAST, PLANNED_LOOKS)
+    return [name for name in columns if name not in others and not name.startswith(REALISED)]
 
 
 def trials_of(columns: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
