@@ -98,7 +98,7 @@ def import_store(file: Path, output: Path) -> int:
             entries.append(
                 Entry(
                     result=result,
-                    versions=json.loads(used) if isinstance(used, str) else used,
+                    versions=(json.loads(used) if isinstance(used, str) else used) or {},
                     detail=result.reason or f"imported from {file.name}",
                 )
             )

@@ -20,11 +20,12 @@ import numpy as np
 import sqlalchemy as sa
 
 from netspace import values
-from netspace.errors import ExecutionError, StoreError
+from netspace.errors import StoreError
 from netspace.networks.complexity import MEASURES, Complexity
 from netspace.networks.spec import NetworkSpec
 from netspace.storage.lock import WriterLock
 from netspace.storage.population import Population
+from netspace.storage.sqlite import sqlite_engine, told
 from netspace.storage.tables import (
     ATTEMPTS,
     FACTS,
@@ -38,8 +39,6 @@ from netspace.storage.tables import (
 from netspace.training.trial import EpochRecord, TrialResult
 
 SQLITE_HEADER = b"SQLite format 3\x00"
-PATIENCE = 600.0
-"""How long a writer waits for a reader, and a reader for a writer [s]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +86,7 @@ class Store:
                 _make(path, study, text, facts or {})
             elif not existed:
                 cls._refuse_other(path, study, expand)
-            store = cls(path, _engine(path, writable=True), lock)
+            store = cls(path, sqlite_engine(path, writable=True), lock)
         except BaseException:
             lock.release()
             raise
@@ -101,7 +100,7 @@ class Store:
         with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
                 raise StoreError(f"{str(path)!r} is not a netspace store: it is no SQLite file")
-        store = cls(path, _engine(path, writable=False), None)
+        store = cls(path, sqlite_engine(path, writable=False), None)
         store._check_schema()
         return store
 
@@ -312,12 +311,12 @@ class Store:
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        with _told(self.path), self._engine.begin() as connection:
+        with told(self.path), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        with _told(self.path), self._engine.connect() as connection:
+        with told(self.path), self._engine.connect() as connection:
             yield connection
 
 
@@ -329,48 +328,13 @@ def _make(path: Path, study: Mapping[str, Any], text: str, facts: Mapping[str, A
     """Make an empty store aside and rename it, so that none is ever seen half made."""
     aside = path.with_name(f".{path.name}.part")
     aside.unlink(missing_ok=True)
-    engine = _engine(aside, writable=True)
-    with _told(path), engine.begin() as connection:
+    engine = sqlite_engine(aside, writable=True)
+    with told(path), engine.begin() as connection:
         SCHEMA.create_all(connection)
         rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)} | _described(text, facts)
         connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in rows.items()])
     engine.dispose()
     aside.replace(path)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what the database says into one sentence: damage is the store's, a lock or a full disk the moment's."""
-    try:
-        yield
-    except sa.exc.OperationalError as problem:
-        if "no such table" in str(problem.orig):
-            raise StoreError(f"{str(path)!r} is not a netspace store ({problem.orig})") from None
-        raise ExecutionError(f"store {str(path)!r} cannot be used now ({problem.orig}); try again later") from None
-    except (sa.exc.SQLAlchemyError, json.JSONDecodeError, UnicodeDecodeError) as problem:
-        said = getattr(problem, "orig", problem)
-        raise StoreError(f"store {str(path)!r} is damaged ({said}); take a copy of it from a backup") from None
-
-
-def _engine(path: Path, *, writable: bool) -> sa.Engine:
-    mode = "rwc" if writable else "ro"
-    address = f"sqlite:///file:{_quoted(path)}?mode={mode}&uri=true"
-    engine = sa.create_engine(address, connect_args={"timeout": PATIENCE})
-
-    @sa.event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _: Any) -> None:
-        if writable:
-            connection.execute("PRAGMA journal_mode=DELETE")
-            connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    return engine
-
-
-def _quoted(path: Path) -> str:
-    from urllib.parse import quote
-
-    return quote(str(path.absolute()))
 
 
 def _result_row(result: TrialResult) -> dict[str, Any]:
