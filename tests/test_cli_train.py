@@ -52,12 +52,20 @@ def test_json_is_the_whole_answer_and_the_same_each_time(folder):
     assert round(first["test_error"] * 297) == pytest.approx(first["test_error"] * 297)
 
 
+def test_the_chapter_s_recipe_is_its_own_and_what_is_said_replaces_parts_of_it(folder):
+    words = ("mine.json", "--data", "digits", "--recipe", "chapter", "--epochs", "1", "--threads", "1", "--json")
+    recipe = json.loads(train(*words, "--momentum", "0.5", cwd=folder).stdout)["trial"]["recipe"]
+    assert (recipe["schedule"], recipe["learning_rate"], recipe["weight_decay"]) == ("constant", 0.05, 0.0)
+    assert (recipe["epochs"], recipe["momentum"]) == (1, 0.5)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (("--backend", "troch"), "backend 'troch' does not exist; did you mean 'torch'?"),
         (("--data", "digit"), "name (='digit') is no data set; did you mean 'digits'?"),
         (("--batch-size", "5000"), "batch_size (=5000) must be at most the number of training images (=1000)"),
+        (("--recipe", "capter"), "recipe 'capter' does not exist; did you mean 'chapter'?"),
         (("--epochs", "0"), "epochs (=0) must be a whole number of at least 1"),
         (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
     ],

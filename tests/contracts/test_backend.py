@@ -63,6 +63,7 @@ def test_the_same_trial_gives_the_same_numbers(backend, digits):
         {"recipe": {"momentum": 0.0}},
         {"recipe": {"weight_decay": 0.1}},
         {"recipe": {"warmup_epochs": 1.0}},
+        {"recipe": {"schedule": "constant"}},
         {"recipe": {"precision": "bfloat16"}},
     ],
     ids=str,

@@ -1,8 +1,9 @@
 """The command that trains one network on its own, in any backend."""
 
+import dataclasses
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,12 +13,10 @@ from netspace.cli.options import AsJson
 from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
 from netspace.errors import CheckpointError, ExecutionError
-from netspace.training.recipe import TrainingRecipe
+from netspace.training.recipe import named_recipe
 from netspace.training.trial import EpochRecord
 
 app = typer.Typer()
-
-STANDARD = TrainingRecipe()
 
 
 @app.command(epilog="Example: netspace train regnetx32 --data fashion_mnist --resolution 96 --output best")
@@ -28,18 +27,22 @@ def train(
         int | None, typer.Option(help="Side of the images in pixels.", show_default="the data's own")
     ] = None,
     backend: Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)}.")] = "torch",
-    epochs: Annotated[int, typer.Option(help="Epochs, under one half-cosine.")] = STANDARD.epochs,
-    batch_size: Annotated[int, typer.Option(help="Images per step.")] = STANDARD.batch_size,
-    learning_rate: Annotated[float, typer.Option("--lr", help="Learning rate at its highest.")] = (
-        STANDARD.learning_rate
-    ),
-    momentum: Annotated[float, typer.Option(help="Momentum of the steps.")] = STANDARD.momentum,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of every learned number.")] = STANDARD.weight_decay,
-    warmup_epochs: Annotated[float, typer.Option(help="Epochs of linear warm-up.")] = STANDARD.warmup_epochs,
-    label_smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = STANDARD.label_smoothing,
-    flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the training images.")] = False,
-    shift: Annotated[int, typer.Option(help="Move training images by up to so many pixels.")] = STANDARD.shift,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = STANDARD.precision,
+    recipe: Annotated[str, typer.Option(help="paper or chapter; what follows replaces parts of it.")] = "paper",
+    epochs: Annotated[int | None, typer.Option(help="Epochs.", show_default="10")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default="128")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--lr", help="Learning rate at its highest.", show_default="0.05")
+    ] = None,
+    schedule: Annotated[str | None, typer.Option(help="cosine or constant.", show_default="the recipe's")] = None,
+    momentum: Annotated[float | None, typer.Option(help="Momentum.", show_default="the recipe's")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Weight decay of every learned number.", show_default="the recipe's")
+    ] = None,
+    warmup_epochs: Annotated[float | None, typer.Option(help="Epochs of linear warm-up.", show_default="0")] = None,
+    label_smoothing: Annotated[float | None, typer.Option(help="Label smoothing.", show_default="0")] = None,
+    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the training images.")] = None,
+    shift: Annotated[int | None, typer.Option(help="Move training images by up to so many pixels.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")] = None,
     training_share: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
@@ -54,30 +57,33 @@ def train(
     from netspace.single import fitted, train_network
     from netspace.training.data import DataChoice, load
 
-    recipe = TrainingRecipe(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        warmup_epochs=warmup_epochs,
-        label_smoothing=label_smoothing,
-        flip=flip,
-        shift=shift,
-        precision=precision,
-    )
+    given: dict[str, Any] = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "momentum": momentum,
+        "weight_decay": weight_decay,
+        "warmup_epochs": warmup_epochs,
+        "label_smoothing": label_smoothing,
+        "flip": flip,
+        "shift": shift,
+        "precision": precision,
+    }
+    said = {field: value for field, value in given.items() if value is not None}
+    used = dataclasses.replace(named_recipe(recipe, backend), **said)
     get_backend(backend)  # a missing framework is told before the data are read
-    given = find_spec(name)
+    network = find_spec(name)
     if output is not None:
         _make_room(output)
     choice = DataChoice(name=data, resolution=resolution, training_share=training_share)
     images = load(choice, data_dir=data_dir, allow_download=download)
-    spec = fitted(given, images)
+    spec = fitted(network, images)
 
     def show(record: EpochRecord) -> None:
         if not as_json:
             print(
-                f"epoch {record.epoch}/{epochs}: training loss {record.training_loss:.4f}, "
+                f"epoch {record.epoch}/{used.epochs}: training loss {record.training_loss:.4f}, "
                 f"validation error {percent(record.validation_error)}, {record.seconds:.1f} s",
                 flush=True,
             )
@@ -90,9 +96,9 @@ def train(
             flush=True,
         )
     done = train_network(
-        given,
+        network,
         images,
-        recipe=recipe,
+        recipe=used,
         backend=backend,
         seed=seed,
         threads=threads or len(os.sched_getaffinity(0)),
@@ -100,7 +106,7 @@ def train(
         on_epoch=show,
     )
     if output is not None and done.result.error is not None:
-        save_network(done.network, output, recipe=recipe, result=done.result)
+        save_network(done.network, output, recipe=used, result=done.result)
     if as_json:
         told = {"network": spec.to_dict(), "trial": values.to_dict(done.trial), "result": values.to_dict(done.result)}
         print_json(told | {"test_error": done.test_error})

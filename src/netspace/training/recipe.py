@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 from netspace.checks import number, one_of, whole
-from netspace.errors import InputError
+from netspace.errors import InputError, did_you_mean
 
 PRECISIONS = ("float32", "bfloat16")
+SCHEDULES = ("cosine", "constant")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +15,8 @@ class TrainingRecipe:
     """SGD with momentum under a per-step half-cosine; the defaults are the paper's.
 
     `batch_size` [images]; an epoch has (images // batch_size) steps over a fresh permutation, so that the
-    images left over differ in every epoch. `warmup_epochs` [epochs] of linear warm-up multiply the cosine.
+    images left over differ in every epoch. `schedule` "constant" keeps the learning rate as it is, in place of the
+    cosine; `warmup_epochs` [epochs] of linear warm-up multiply either.
     `weight_decay` acts on every learnable number. `flip` mirrors half of the training images; `shift` moves
     each by up to so many pixels in both directions. `precision` "bfloat16" runs convolutions and linear
     layers in bfloat16, with float32 weights.
@@ -31,6 +33,7 @@ class TrainingRecipe:
     flip: bool = False
     shift: int = 0
     precision: str = "float32"
+    schedule: str = "cosine"
 
     def __post_init__(self) -> None:
         whole(self, "epochs", InputError)
@@ -42,6 +45,7 @@ class TrainingRecipe:
         number(self, "label_smoothing", InputError, maximum=0.9)
         whole(self, "shift", InputError, minimum=0)
         one_of(self, "precision", InputError, PRECISIONS)
+        one_of(self, "schedule", InputError, SCHEDULES)
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Return the steps of one epoch. Raises: InputError where a batch is larger than the data.
@@ -62,7 +66,25 @@ class TrainingRecipe:
         >>> [round(recipe.rate(step, 2), 4) for step in range(4)]
         [0.1, 0.0854, 0.05, 0.0146]
         """
-        progress = step / (self.epochs * steps_per_epoch)
-        rate = self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+        rate = self.learning_rate
+        if self.schedule == "cosine":
+            progress = step / (self.epochs * steps_per_epoch)
+            rate *= 0.5 * (1.0 + math.cos(math.pi * progress))
         warmup_steps = self.warmup_epochs * steps_per_epoch
         return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else rate
+
+
+def named_recipe(name: str, backend: str) -> TrainingRecipe:
+    """Return a recipe by name: "paper" is the default one, "chapter" that of *Dive into Deep Learning*, section 8.8.
+
+    The chapter trains at a constant rate without momentum and decay: 0.05, and 0.01 in its TensorFlow version.
+
+    >>> named_recipe("chapter", "tensorflow").learning_rate
+    0.01
+    """
+    if name == "paper":
+        return TrainingRecipe()
+    if name == "chapter":
+        rate = 0.01 if backend == "tensorflow" else 0.05
+        return TrainingRecipe(schedule="constant", learning_rate=rate, momentum=0.0, weight_decay=0.0)
+    raise InputError(f"recipe {name!r} does not exist{did_you_mean(name, ('paper', 'chapter'))}")
