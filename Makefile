@@ -1,11 +1,12 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test test-parity test-frameworks lint types check clean
+.PHONY: demo test test-parity test-frameworks test-mxnet lint types check clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PARITY := .venv-parity
 FRAMEWORKS := .venv-frameworks
+MXNET := .venv-mxnet
 
 demo: $(VENV)/.installed
 	$(BIN)/netspace run examples/digits.toml
@@ -23,6 +24,10 @@ test-parity: $(PARITY)/.installed
 test-frameworks: $(FRAMEWORKS)/.installed
 	OMP_NUM_THREADS=1 $(FRAMEWORKS)/bin/pytest tests/contracts tests/frameworks
 
+# MXNet beside PyTorch, under the last Python that it knows.
+test-mxnet: $(MXNET)/.installed
+	OMP_NUM_THREADS=1 $(MXNET)/bin/pytest tests/contracts tests/frameworks
+
 check: lint types
 
 lint: $(VENV)/.installed-dev
@@ -33,7 +38,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(PARITY) $(FRAMEWORKS) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY) $(FRAMEWORKS) $(MXNET) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -56,4 +61,9 @@ $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Make
 $(FRAMEWORKS)/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/pip install --quiet --constraint constraints.txt --editable '.[torch,jax,tensorflow]' pytest hypothesis
+	touch $@
+
+$(MXNET)/.installed: pyproject.toml constraints-mxnet.txt Makefile
+	python3.11 -m venv $(MXNET)
+	$(MXNET)/bin/pip install --quiet --constraint constraints-mxnet.txt --editable '.[torch,mxnet]' pytest hypothesis
 	touch $@

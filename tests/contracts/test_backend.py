@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from netspace.backends import BACKENDS, get_backend
-from netspace.errors import InputError
+from netspace.errors import InputError, MissingFrameworkError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.training.data import DataChoice, load
 from netspace.training.recipe import TrainingRecipe
@@ -18,6 +18,8 @@ SPEC = NetworkSpec(
     in_channels=1,
 )
 RECIPE = TrainingRecipe(epochs=2, batch_size=50, learning_rate=0.1)
+WITHOUT_BFLOAT16 = ("mxnet",)
+"""The backends that refuse to train in bfloat16."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,10 @@ def digits():
 
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request):
-    return get_backend(request.param)
+    try:
+        return get_backend(request.param)
+    except MissingFrameworkError as missing:
+        pytest.skip(str(missing))
 
 
 def trial(data, **changes):
@@ -71,6 +76,12 @@ def test_the_same_trial_gives_the_same_numbers(backend, digits):
 def test_every_choice_of_a_recipe_has_an_effect(backend, digits, change):
     plain, changed = trial(digits), trial(digits, **change)
     assert plain.id != changed.id
+    if changed.recipe.precision == "bfloat16" and backend.name in WITHOUT_BFLOAT16:
+        with pytest.raises(
+            InputError, match=rf"precision \(='bfloat16'\) must be 'float32' for backend '{backend.name}'"
+        ):
+            backend.train(changed, digits)
+        return
     before, after = (backend.train(t, digits).curve[0].training_loss for t in (plain, changed))
     assert before != after
 

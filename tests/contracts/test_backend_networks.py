@@ -195,14 +195,15 @@ def same_arrays(found, expected):
         np.testing.assert_array_equal(found[name], tensor, err_msg=name)
 
 
+@pytest.fixture(scope="module")
+def one_batch():
+    data = load(DataChoice(name="digits"))
+    images, labels = data.training.images[:40], data.training.labels[:40]
+    return dataclasses.replace(data, training=dataclasses.replace(data.training, images=images, labels=labels))
+
+
 class TestOneStep:
     """One batch, one step: the same loss, the same new weights, and running statistics by the stated rule."""
-
-    @pytest.fixture(scope="class")
-    def one_batch(self):
-        data = load(DataChoice(name="digits"))
-        images, labels = data.training.images[:40], data.training.labels[:40]
-        return dataclasses.replace(data, training=dataclasses.replace(data.training, images=images, labels=labels))
 
     @pytest.mark.parametrize("block", BLOCKS)
     def test_is_pytorch_s(self, other, torch, one_batch, block):

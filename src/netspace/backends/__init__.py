@@ -10,7 +10,10 @@ from contextlib import contextmanager
 from netspace.errors import InputError, MissingFrameworkError, did_you_mean
 from netspace.training.backend import Backend
 
-BACKENDS = {"torch": "netspace.backends.torch_training:TorchBackend"}
+BACKENDS = {
+    "mxnet": "netspace.backends.mxnet_training:MXNetBackend",
+    "torch": "netspace.backends.torch_training:TorchBackend",
+}
 """Where each backend's class stands."""
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from netspace.backends.checkpoints import FLOATS, TensorType
 from netspace.backends.torch_own_block import check_own_blocks, own_module
-from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, plan
+from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, drop_rates, plan
 from netspace.networks.spec import Frame, NetworkSpec
 from netspace.networks.tensors import tensors as planned_tensors
 
@@ -100,9 +100,7 @@ class AnyNet(nn.Module):
         self.stem = ConvNorm(planned.stem, spec)
         if planned.max_pool:
             self.stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
-        blocks = sum(stage.depth for stage in planned.stages)
-        # The branch's rate rises linearly from 0 at the first block to `stochastic_depth` at the last.
-        rates = iter(spec.stochastic_depth * i / max(blocks - 1, 1) for i in range(blocks))
+        rates = iter(drop_rates(spec))
         self.stages = nn.Sequential(
             *(nn.Sequential(*(block(b, spec, next(rates)) for b in stage.blocks())) for stage in planned.stages)
         )

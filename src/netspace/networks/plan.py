@@ -153,6 +153,17 @@ def plan(spec: NetworkSpec | SpecArrays) -> NetworkPlan:
     )
 
 
+def drop_rates(spec: NetworkSpec) -> list[float]:
+    """Return the rate at which each block's branch is dropped: it rises linearly from 0 at the first to the last's.
+
+    >>> from netspace.networks.spec import NetworkSpec, Stage
+    >>> drop_rates(NetworkSpec(stages=(Stage(depth=3, width=8, group_width=8),), stochastic_depth=0.5))
+    [0.0, 0.25, 0.5]
+    """
+    blocks = sum(stage.depth for stage in spec.stages)
+    return [spec.stochastic_depth * i / max(blocks - 1, 1) for i in range(blocks)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """Sides of the image [pixels]: after the stem's convolution, after the whole stem, after each stage."""
