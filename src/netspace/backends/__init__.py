@@ -11,6 +11,7 @@ from netspace.errors import InputError, MissingFrameworkError, did_you_mean
 from netspace.training.backend import Backend
 
 BACKENDS = {
+    "jax": "netspace.backends.jax_training:JaxBackend",
     "mxnet": "netspace.backends.mxnet_training:MXNetBackend",
     "torch": "netspace.backends.torch_training:TorchBackend",
 }
