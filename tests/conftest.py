@@ -9,3 +9,5 @@ settings.load_profile("netspace")
 
 # JAX takes its number of threads once, when the first test starts it.
 os.environ.setdefault("PJRT_NPROC", "1")
+# TensorFlow too, and a network is built before it is trained.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")

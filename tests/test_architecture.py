@@ -9,13 +9,14 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
-GROUND = {"errors", "values", "checks", "files"}
+GROUND = {"errors", "values", "checks", "files", "machine"}
 FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "findings", "report")
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},
     "checks": {"errors"},
     "files": set(),
+    "machine": set(),
     "networks": GROUND,
     "spaces": GROUND | {"networks"},
     "stats": {"errors"},

@@ -62,6 +62,7 @@ def train_network(
     )
     trainer = get_backend(backend)
     trainer.check(trial.network, data.resolution)
+    trainer.take_threads(threads)  # before the framework has begun to compute
     network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
     result = trainer.train(trial, data, on_epoch=on_epoch, network=network)
     test_error = None

@@ -14,9 +14,10 @@ from netspace import values
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
-from netspace.execution.processes import ProcessExecutor, default_workers
+from netspace.execution.processes import ProcessExecutor
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
+from netspace.machine import usable_cores
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
 from netspace.spaces.own_blocks import check_own_blocks
@@ -329,7 +330,7 @@ class Study:
 
     def _workers(self) -> Executor:
         workers = self.spec.workers
-        return ProcessExecutor(default_workers() if isinstance(workers, str) else workers)
+        return ProcessExecutor(usable_cores() if isinstance(workers, str) else workers)
 
     def _check_recipe(self, data: Dataset) -> None:
         recipe = self.spec.recipe

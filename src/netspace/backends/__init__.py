@@ -13,6 +13,7 @@ from netspace.training.backend import Backend
 BACKENDS = {
     "jax": "netspace.backends.jax_training:JaxBackend",
     "mxnet": "netspace.backends.mxnet_training:MXNetBackend",
+    "tensorflow": "netspace.backends.tensorflow_training:TensorFlowBackend",
     "torch": "netspace.backends.torch_training:TorchBackend",
 }
 """Where each backend's class stands."""

@@ -23,7 +23,7 @@ from jax import Array
 from netspace.backends.checkpoints import Arrays
 from netspace.backends.jax_model import AnyNet, abstract, arrays, assign, fresh_streams, precision_of
 from netspace.backends.translated import TranslatedBackend
-from netspace.errors import InputError
+from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH, Batches, run_epochs, share_wrong
@@ -65,6 +65,10 @@ class JaxBackend(TranslatedBackend):
             evaluated = nnx.view(network, deterministic=True, use_running_average=True, raise_if_not_found=False)
             return np.asarray(evaluated(images))
 
+    def take_threads(self, threads: int) -> None:
+        """Have JAX compute with so many threads. Raises: InputError where it has started with others."""
+        take_threads(threads)
+
     def train(
         self,
         trial: Trial,
@@ -75,7 +79,7 @@ class JaxBackend(TranslatedBackend):
     ) -> TrialResult:
         """Train one trial; see the contract. Raises: InputError where JAX has started with other threads."""
         begun = time.perf_counter()
-        take_threads(trial.threads)
+        self.take_threads(trial.threads)
         recipe = trial.recipe
         steps = recipe.steps_per_epoch(len(data.training.labels))
         if network is None:
@@ -187,17 +191,7 @@ def take_threads(threads: int) -> None:
         os.environ[THREADS_VARIABLES[0]] = str(threads)
     if jax.default_backend() != "cpu":
         return
-    has = int(chosen[0]) if chosen else usable_cores()
-    if has != threads:
-        raise InputError(
-            f"threads (={threads}) must be {has}, with which JAX has started in this process; or start Python with "
-            f"{THREADS_VARIABLES[0]}={threads}"
-        )
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    check_threads(threads, int(chosen[0]) if chosen else usable_cores(), what="JAX", variable=THREADS_VARIABLES[0])
 
 
 def has_started() -> bool:

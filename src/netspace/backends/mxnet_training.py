@@ -53,6 +53,10 @@ class MXNetBackend(TranslatedBackend):
             found: npt.NDArray[Any] = network(array(images.transpose(0, 3, 1, 2))).asnumpy()
         return found
 
+    def take_threads(self, threads: int) -> None:
+        """Have MXNet compute with so many threads."""
+        set_threads(threads)
+
     def train(
         self,
         trial: Trial,
@@ -71,7 +75,7 @@ class MXNetBackend(TranslatedBackend):
             raise InputError(
                 f"precision (={recipe.precision!r}) must be 'float32' for backend 'mxnet'; backend 'torch' has it"
             )
-        set_threads(trial.threads)
+        self.take_threads(trial.threads)
         steps = recipe.steps_per_epoch(len(data.training.labels))
         if network is None:
             network = self.build(trial.network, seed=trial.stream_seed("initialisation"))

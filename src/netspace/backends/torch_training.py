@@ -63,6 +63,10 @@ class TorchBackend:
         network.train(was_training)
         return found
 
+    def take_threads(self, threads: int) -> None:
+        """Have PyTorch compute with so many threads."""
+        torch.set_num_threads(threads)
+
     def train(
         self,
         trial: Trial,

@@ -37,6 +37,10 @@ class TranslatedBackend(ABC):
         """Return the logits (batch, classes) of normalised images (batch, height, width, channels)."""
 
     @abstractmethod
+    def take_threads(self, threads: int) -> None:
+        """Have this process compute with so many threads. Raises: InputError."""
+
+    @abstractmethod
     def train(
         self,
         trial: Trial,
@@ -81,3 +85,12 @@ class TranslatedBackend(ABC):
                 f"backend {self.name!r} has no blocks of a user's own, and own block {spec.own_block.file!r} builds "
                 "modules of PyTorch; use backend 'torch'"
             )
+
+
+def check_threads(threads: int, running: int, *, what: str, variable: str) -> None:
+    """Check that a framework which takes its number of threads once has taken this one. Raises: InputError."""
+    if running != threads:
+        raise InputError(
+            f"threads (={threads}) must be {running}, with which {what} has started in this process; or start Python "
+            f"with {variable}={threads}"
+        )

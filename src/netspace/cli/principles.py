@@ -45,7 +45,8 @@ def principles(
     costs less than the margin, rejected where it loses, and else left undecided. What is accepted stays. The space that
     is left becomes a study file.
     """
-    from netspace.execution.processes import ProcessExecutor, default_workers
+    from netspace.execution.processes import ProcessExecutor
+    from netspace.machine import usable_cores
     from netspace.principles import Walk
     from netspace.study import Study
 
@@ -53,7 +54,7 @@ def principles(
     executor = None if workers is None else ProcessExecutor(workers)
     walk = Walk(study, space=space, networks=networks, margin=margin, take_undecided=take_undecided)
     own = study.spec.workers
-    plan = _plan_row(walk, workers or (default_workers() if isinstance(own, str) else own))
+    plan = _plan_row(walk, workers or (usable_cores() if isinstance(own, str) else own))
     if not as_json:
         _print_plan(walk, plan)
     if dry_run:

@@ -184,10 +184,10 @@ def _seconds_each(population: "Population | Outcomes") -> float | None:
 
 
 def _workers(study: "Study") -> int:
-    from netspace.execution.processes import default_workers
+    from netspace.machine import usable_cores
 
     workers = study.spec.workers
-    return default_workers() if isinstance(workers, str) else workers
+    return usable_cores() if isinstance(workers, str) else workers
 
 
 def _plan_row(plan: "Plan | None", names: tuple[str, str]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The command that trains one network on its own, in any backend."""
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from netspace.cli.options import AsJson
 from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
 from netspace.errors import CheckpointError, ExecutionError
+from netspace.machine import usable_cores
 from netspace.training.recipe import named_recipe
 from netspace.training.trial import EpochRecord
 
@@ -101,7 +101,7 @@ def train(
         recipe=used,
         backend=backend,
         seed=seed,
-        threads=threads or len(os.sched_getaffinity(0)),
+        threads=threads or usable_cores(),
         test=test,
         on_epoch=show,
     )

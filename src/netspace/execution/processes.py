@@ -123,8 +123,3 @@ def _how_it_ended(code: int) -> str:
     if code < 0:
         return f"the worker process was ended by {signal.Signals(-code).name}"
     return f"the worker process ended with exit code {code}"
-
-
-def default_workers() -> int:
-    """Return one worker per processor that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -51,6 +51,13 @@ class Backend(Protocol):
         """
         ...
 
+    def take_threads(self, threads: int) -> None:
+        """Have this process compute with so many threads; said before a network is built that is to be trained.
+
+        Raises: InputError where the framework takes their number once, and has started with another.
+        """
+        ...
+
     def train(
         self,
         trial: Trial,

@@ -113,11 +113,12 @@ def augmented(images: FloatArray, recipe: TrainingRecipe, generator: np.random.G
     return images
 
 
-def check_images(spec: NetworkSpec, images: npt.NDArray[Any]) -> None:
-    """Check that images are an array (batch, height, width, channels) for a network. Raises: InputError."""
-    if images.ndim != 4 or images.shape[3] != spec.in_channels:
+def check_images(spec: NetworkSpec, images: Any) -> None:
+    """Check that images are (batch, height, width, channels) for a network, in any framework. Raises: InputError."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[3] != spec.in_channels:
         raise InputError(
-            f"images (of shape {images.shape}) must be (batch, height, width, channels) with the network's "
+            f"images (of shape {shape}) must be (batch, height, width, channels) with the network's "
             f"{spec.in_channels} channels"
         )
 
