@@ -22,7 +22,7 @@ from jax import Array
 
 from netspace.backends.checkpoints import Arrays
 from netspace.backends.jax_model import AnyNet, abstract, arrays, assign, fresh_streams, precision_of
-from netspace.backends.translated import TranslatedBackend
+from netspace.backends.translated import TranslatedBackend, check_threads
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
