@@ -22,11 +22,11 @@ test-parity: $(PARITY)/.installed
 
 # JAX and TensorFlow beside PyTorch, in an environment of their own; Keras's other backends in a process each.
 test-frameworks: $(FRAMEWORKS)/.installed
-	OMP_NUM_THREADS=1 $(FRAMEWORKS)/bin/pytest tests/contracts tests/frameworks
+	OMP_NUM_THREADS=1 $(FRAMEWORKS)/bin/pytest --numprocesses auto --dist worksteal tests/contracts tests/frameworks
 
 # MXNet beside PyTorch, under the last Python that it knows.
 test-mxnet: $(MXNET)/.installed
-	OMP_NUM_THREADS=1 $(MXNET)/bin/pytest tests/contracts tests/frameworks
+	OMP_NUM_THREADS=1 $(MXNET)/bin/pytest --numprocesses auto --dist worksteal tests/contracts tests/frameworks
 
 check: lint types
 
@@ -60,10 +60,12 @@ $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Make
 
 $(FRAMEWORKS)/.installed: pyproject.toml constraints.txt Makefile
 	$(PYTHON) -m venv $(FRAMEWORKS)
-	$(FRAMEWORKS)/bin/pip install --quiet --constraint constraints.txt --editable '.[torch,jax,tensorflow]' pytest hypothesis
+	$(FRAMEWORKS)/bin/pip install --quiet --constraint constraints.txt --editable '.[torch,jax,tensorflow]' \
+		pytest pytest-xdist hypothesis
 	touch $@
 
 $(MXNET)/.installed: pyproject.toml constraints-mxnet.txt Makefile
 	python3.11 -m venv $(MXNET)
-	$(MXNET)/bin/pip install --quiet --constraint constraints-mxnet.txt --editable '.[torch,mxnet]' pytest hypothesis
+	$(MXNET)/bin/pip install --quiet --constraint constraints-mxnet.txt --editable '.[torch,mxnet]' \
+		pytest pytest-xdist hypothesis
 	touch $@

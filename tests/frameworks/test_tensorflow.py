@@ -260,23 +260,6 @@ def test_float64_is_refused_where_keras_would_lower_it():
     assert "InputError: float64 must run on Keras's backend 'tensorflow'" in done.stderr
 
 
-@pytest.mark.slow
-def test_the_chapter_s_example_runs():
-    example = ROOT / "examples" / "chapter" / "regnetx32_tensorflow.py"
-    assert len(example.read_text().splitlines()) <= 40
-    done = run([sys.executable, example, "--data", "digits", "--resolution", "8", "--epochs", "1", "--share", "0.3"])
-    assert done.returncode == 0, done.stderr
-    for line in (
-        "stem output shape: (1, 48, 48, 32)",
-        "stages_0 output shape: (1, 24, 24, 32)",
-        "stages_1 output shape: (1, 12, 12, 80)",
-        "head output shape: (1, 10)",
-        "179,290 parameters",
-    ):
-        assert line in done.stdout
-    assert "val_accuracy" in done.stdout
-
-
 def run(command, **environment):
     source = {"PYTHONPATH": str(ROOT / "src")}
     return subprocess.run(

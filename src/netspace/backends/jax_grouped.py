@@ -1,7 +1,7 @@
 """A grouped convolution in the form that is fastest where it runs; its kernel, and so the parameters, stay the same.
 
 On a processor, XLA's gradient by the kernel of a grouped convolution takes up to hundreds of times as long as the same
-in another form. Which form is used there is what `benchmarks/grouped.py` shows.
+in another form. Which form is used there is what `benchmarks/grouped_jax.py` shows.
 """
 
 from typing import Any

@@ -38,7 +38,7 @@ class GroupedConv2D(layers.Conv2D):
     """A convolution of several groups, native where that is fast; elsewhere group by group, with the same kernel.
 
     On a CPU, TensorFlow and JAX have no native gradient but XLA's, which takes 25 to 220 times as long as those of the
-    groups one by one, unless every channel is a group; `benchmarks/keras_grouped.py` prints the times.
+    groups one by one, unless every channel is a group; `benchmarks/grouped_keras.py` prints the times.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:

@@ -1,7 +1,7 @@
 """One network trained by Keras: `compile` with the recipe's rates, rule and loss, then one `fit` per epoch.
 
 On TensorFlow a step is a graph that XLA does not compile: on a CPU that would make it slower, and the first far slower
-(`benchmarks/keras_grouped.py`).
+(`benchmarks/grouped_keras.py`).
 """
 
 import importlib

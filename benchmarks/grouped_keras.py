@@ -1,6 +1,6 @@
 """A grouped 3x3 convolution under TensorFlow on a CPU, forward and backward: Keras's own groups, and group by group.
 
-    TF_NUM_INTRAOP_THREADS=1 python benchmarks/keras_grouped.py --batch 32
+    TF_NUM_INTRAOP_THREADS=1 python benchmarks/grouped_keras.py --batch 32
 
 Prints the time of one step (the least of some) and, in brackets, of the first, as a graph and compiled by XLA, for each
 width, number of groups and side of the image. What is too slow at its second step is not repeated.

@@ -1,6 +1,6 @@
 """A grouped 3x3 convolution in JAX, forward and backward: XLA's own groups, one convolution each, one dense kernel.
 
-    PJRT_NPROC=1 python benchmarks/grouped.py --batch 32
+    PJRT_NPROC=1 python benchmarks/grouped_jax.py --batch 32
 
 Prints the time of one step (the least of interleaved repeats) and of its compilation, for each width, number of groups
 and side of the image. A form that is too slow at its first step is not repeated.
