@@ -107,6 +107,8 @@ def main() -> None:
             backends[name] = get_backend(name)
         except MissingFrameworkError as missing:
             print(f"left out: {missing}")
+        else:
+            backends[name].take_threads(1)
     versions = ", ".join(f"{what} {v}" for backend in backends.values() for what, v in backend.versions().items())
     print(f"{platform.machine()}, {os.cpu_count()} cores; {versions}\n")
 
