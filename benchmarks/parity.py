@@ -1,4 +1,4 @@
-"""How alike the backends are, pair by pair, and what a training step costs in each, side by side in one process.
+"""How alike the backends are, pair by pair, and what a training step costs in each, in turns.
 
     python benchmarks/parity.py                      # every backend that is installed here
     python benchmarks/parity.py --save here.npz      # keeps the logits too, and then, in another environment,
@@ -6,7 +6,8 @@
 
 Networks have random weights and disturbed running statistics. A difference is that of the logits in evaluation mode, as
 a share of the largest logit: the largest over all networks. A step is that of the second epoch, without compilation;
-what the first epoch took longer stands beside it.
+what the first epoch took longer stands beside it. Each turn is a process of its own, since a framework that has run
+slows the others down.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import itertools
 import os
 import platform
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -86,12 +89,21 @@ def noise() -> Dataset:
     return dataclasses.replace(digits, training=split(BATCH * STEPS), validation=split(16), test=None)
 
 
-def step_seconds(backend: Backend, spec: NetworkSpec, data: Dataset) -> tuple[float, float]:
-    """Return what a step takes [s], and what the first epoch took longer than the second [s]."""
+def time_step(name: str) -> None:
+    """Print what a step takes [s], and what the first epoch took longer than the second [s]."""
+    backend, data = get_backend(name), noise()
+    backend.take_threads(1)
     recipe = TrainingRecipe(epochs=2, batch_size=BATCH)
-    trial = Trial(network=spec, recipe=recipe, data=data.fingerprint, backend=backend.name)
+    trial = Trial(network=networks()["x"], recipe=recipe, data=data.fingerprint, backend=name)
     first, second = backend.train(trial, data).curve
-    return second.seconds / STEPS, first.seconds - second.seconds
+    print(second.seconds / STEPS, first.seconds - second.seconds)
+
+
+def timed(name: str) -> tuple[float, float]:
+    """Return what `time_step` prints in a process of its own."""
+    command = [sys.executable, __file__, "--time", name]
+    step, compiling = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-2:]
+    return float(step), float(compiling)
 
 
 def main() -> None:
@@ -99,7 +111,11 @@ def main() -> None:
     parser.add_argument("--save", type=Path, help="file for the logits (.npz)")
     parser.add_argument("--beside", type=Path, help="logits of another environment (.npz)")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--time", choices=BACKENDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.time:
+        time_step(options.time)
+        return
 
     backends = {}
     for name in BACKENDS:
@@ -118,7 +134,8 @@ def main() -> None:
     if options.beside:
         for key, found in np.load(options.beside).items():
             backend, name = key.split("/")
-            logits.setdefault(f"{backend} elsewhere", {})[name] = found
+            if backend not in backends:
+                logits.setdefault(backend, {})[name] = found
     print(f"{'pair':44}{'largest difference':>20}  of network")
     for one, other in itertools.combinations(logits, 2):
         differences = {
@@ -127,12 +144,11 @@ def main() -> None:
         worst = max(differences, key=differences.__getitem__)
         print(f"{one + ', ' + other:44}{differences[worst]:>20.1e}  {worst}")
 
-    data, spec = noise(), networks()["x"]
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in backends}
     for _ in range(options.repeats):
-        for name, backend in backends.items():
-            taken[name].append(step_seconds(backend, spec, data))
-    cost = ns.complexity(spec, RESOLUTION)
+        for name in backends:
+            taken[name].append(timed(name))
+    cost = ns.complexity(networks()["x"], RESOLUTION)
     print(
         f"\nA step of {BATCH} images through {cost.flops:,} flops, one thread (medians of {options.repeats} turns)\n"
         f"{'backend':20}{'ms per step':>12}{'of torch':>10}{'first epoch longer by [s]':>28}"
