@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
+from netspace.cli.main import app
 from tests.tiny import STUDY
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +69,30 @@ def test_zoo_spaces_and_sample(tmp_path):
     assert len(json.loads(netspace(*words, "--json", cwd=tmp_path, check=0).stdout)["networks"]) == 2
 
 
+def commands(group, *path):
+    for name, command in group.commands.items():
+        yield from commands(command, *path, name) if hasattr(command, "commands") else [((*path, name), command)]
+
+
+def test_help_loses_no_word_in_brackets(capsys):
+    """Help is written in Rich's markup, in which a word in brackets is a style unless it is escaped."""
+    told = []
+    for path, command in commands(typer.main.get_command(app)):
+        texts = (command.help, command.epilog, *(getattr(one, "help", None) for one in command.params))
+        for word in re.findall(r"\[[^\]]*\]", " ".join(filter(None, texts))):
+            app([*path, "--help"], standalone_mode=False)
+            assert word in capsys.readouterr().out, path
+            told.append((path, word))
+    assert {(("compare",), "[comparison]"), (("noise",), "[checks]")} <= set(told)
+
+
+def test_names_are_printed_as_they_are(tmp_path):
+    (tmp_path / "names.csv").write_text("space,error\na[/b],0.1\n[red]c:x:,0.2\n")
+    printed = netspace("compare", "names.csv", "--effects", cwd=tmp_path, check=0).stdout
+    assert printed.splitlines()[2].startswith("a[/b] ")
+    assert printed.splitlines()[3].startswith("[red]c:x: ")
+
+
 def test_a_run_prints_the_comparison_and_writes_everything(run):
     folder, text = run
     out = folder / "runs" / "tiny"
@@ -91,7 +118,9 @@ def test_status_compare_and_report_read_the_store(run):
     status = json.loads(netspace("status", "runs/tiny", "--json", cwd=folder, check=0).stdout)
     assert [(s["networks"], s["finished"], s["waiting"]) for s in status["spaces"]] == [(3, 3, 0)] * 2
     assert "best error" in netspace("status", "runs/tiny", cwd=folder, check=0).stdout
-    (verdict,) = json.loads(netspace("compare", "runs/tiny/study.db", "--json", cwd=folder, check=0).stdout)
+    told = json.loads(netspace("compare", "runs/tiny/study.db", "--json", cwd=folder, check=0).stdout)
+    assert list(told) == ["verdicts"]
+    (verdict,) = told["verdicts"]
     assert verdict["spaces"] == ["anynetx_a", "anynetx_e"]
     assert verdict["sentence"] in netspace("compare", "runs/tiny", cwd=folder, check=0).stdout
     page = folder / "runs" / "tiny" / "report.html"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import netspace as ns
+from netspace.cli.results import print_assisted
 from netspace.findings.assisted import known_spaces
 from tests.test_cli_statistics import by_depth, made, netspace, told
 
@@ -51,6 +52,7 @@ def test_few_networks_are_not_enough_data(tmp_path):
     made(tmp_path, 9, by_depth)
     printed = netspace("compare", "out", "--assisted", cwd=tmp_path).stdout
     assert "anynetx_a and anynetx_e: not enough data: 9 networks of a space, at least 10 are needed" in printed
+    assert ["anynetx_a", "and", "anynetx_e", "too", "few"] in [line.split() for line in printed.splitlines()]
     assert "nan" not in printed
 
 
@@ -62,10 +64,25 @@ def test_failures_and_untrained_networks_leave_no_nan(tmp_path):
 
     made(tmp_path, 20, errors)
     printed = netspace("compare", "out", "--assisted", cwd=tmp_path).stdout
-    assert "anynetx_e is better than anynetx_a: the better of two of its networks has the lower error in 10" in printed
+    better = (
+        "anynetx_e is better than anynetx_a: the better of two of its networks has a lower error than the better of "
+    )
+    assert (
+        f"{better}two of anynetx_a in over 99 % of the cases (79 to 100 % with 95 % confidence; p < 0.001)" in printed
+    )
+    assert "which alone is no majorisation" in printed
     assert "covariates make it no surer" in printed  # nothing is left to explain
     assert "nan" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("anynetx_a and anynetx_e")]
     assert line.split()[3:5] == ["0.0", "%"]
-    assert " - " in line  # no difference of medians
-    assert "inf" in line
+    assert "no finite number" in line  # a difference of medians
+    assert " inf" not in printed
+
+
+def test_what_pairs_planned_together_share_is_told_by_their_number(capsys):
+    """Of three planned pairs one has come to its look, with networks that are unlike fresh draws of their space."""
+    row = {"spaces": ["a", "b"], "refused": "not enough data: networks are so unlike", "n_a": 20, "n_b": 20}
+    print_assisted([row | {"look": 1, "looks": 2, "pairs": 3, "level": 0.95}])
+    title, _, line, _ = capsys.readouterr().out.splitlines()
+    assert title.endswith("95 % confidence over all pairs (Bonferroni) and looks")
+    assert line.split() == ["a", "and", "b", "unlike", "its", "space"]

@@ -58,7 +58,7 @@ def test_an_export_says_what_its_store_says(told, folder):
 def test_stores_and_tables_are_compared_together(told):
     code, out, said = told("compare", "out", "published.csv", "--percent", "--json")
     assert code == 0
-    chances = {tuple(row["spaces"]): row["p_values"]["a_better"] for row in json.loads(out)}
+    chances = {tuple(row["spaces"]): row["p_values"]["a_better"] for row in json.loads(out)["verdicts"]}
     assert list(chances) == [("anynetx_a", "anynetx_e"), ("anynetx_a", PUBLISHED), ("anynetx_e", PUBLISHED)]
     assert chances["anynetx_a", PUBLISHED] < 1e-6
     assert said == (
@@ -73,7 +73,8 @@ def test_stores_and_tables_are_compared_together(told):
 def test_what_says_itself_how_it_is_read_is_not_read_otherwise(told):
     told("store", "export", "out", "--to", "csv", "--output", "own.csv")
     alone, beside = (told("compare", "own.csv", *more, "--json") for more in ([], ["published.csv", "--percent"]))
-    assert json.loads(alone[1])[0]["p_values"] == json.loads(beside[1])[0]["p_values"]
+    first, again = (json.loads(out)["verdicts"][0]["p_values"] for _, out, _ in (alone, beside))
+    assert first == again
 
 
 def test_equal_names_get_their_source_in_front(told, folder):
@@ -81,7 +82,11 @@ def test_equal_names_get_their_source_in_front(told, folder):
         (folder / f"{name}.csv").write_text("space,error\n" + "A,0.1\nB,0.2\n" * 10)
     code, out, _ = told("compare", "first.csv", "second.csv", "--json")
     assert code == 0
-    assert json.loads(out)[0]["spaces"] == ["first.csv/A", "first.csv/B"]
+    assert json.loads(out)["verdicts"][0]["spaces"] == ["first.csv/A", "first.csv/B"]
+    (folder / "one.csv").write_text("error\n0.1\n")
+    code, out, said = told("compare", "one.csv")
+    assert out.endswith("no verdict: a comparison takes two spaces\n")
+    assert "1 network of one;" in said
     code, _, said = told("compare", "first.csv", "first.csv")
     assert code == 2
     assert "2 populations are named 'first.csv/A'; rename a file" in said

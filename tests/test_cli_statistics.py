@@ -120,7 +120,7 @@ def test_samplesize_from_a_pilot_plans_every_pair_and_the_time_from_its_pace(pil
     assert pair["hours"] == pytest.approx(2 * (pair["networks"] - 20) * SECONDS / WORKERS / 3600)
     assert found["all"] == {"networks": pair["networks"], "hours": pytest.approx(pair["hours"])}
     text = netspace("samplesize", "--store", "out", *QUICK, cwd=pilot)
-    assert text.stderr == "simulating the verdicts of 1 pairs\n"
+    assert text.stderr == "simulating the verdicts of 1 pair\n"
     assert "anynetx_a and anynetx_e" in text.stdout
     assert "all of them: " in text.stdout
     assert "more on 2 workers" in text.stdout

@@ -16,6 +16,7 @@ from netspace.execution.executor import Done, InlineExecutor
 from netspace.stats import VerdictKind
 from netspace.storage.export import export_store, import_store
 from netspace.study import Study
+from netspace.telling import looks_in_words
 from netspace.training.trial import TrialResult
 from tests.test_cli_statistics import by_depth
 from tests.tiny import A_AND_E, study_of
@@ -105,8 +106,10 @@ def test_a_real_study_stops_at_an_early_look_and_killed_it_comes_to_the_same(tmp
 
     command = [sys.executable, "-m", "netspace", "run", "out.toml", "--output", "out", "--until-decided"]
     printed = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=True).stdout
+    first = "verdicts are judged at 4, 8, 12, 16 networks of each space"
+    assert printed.startswith(f"{first}; a claim within 50 points of EDF can be won from 8 on\n")
     assert "trained 3 networks" in printed
-    assert "16 of 32 networks were not trained: the verdicts that need them are decided" in printed
+    assert "16 of 32 networks were not trained: the pairs that need them are decided" in printed
     assert counts(study) == [8, 8]
     (verdict,) = study.verdicts()
     assert verdict.kind is VerdictKind.A_MAJORISES
@@ -116,7 +119,7 @@ def test_a_real_study_stops_at_an_early_look_and_killed_it_comes_to_the_same(tmp
     commands.compare([study.folder])
     assert verdict.sentence in capsys.readouterr().out
     commands.status(study.folder)
-    assert "looks at 4, 8, 12, 16 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out
+    assert "looks at 4, 8, 12, 16 networks of every space: 1 of 1 pair decided" in capsys.readouterr().out
     again = study.run(executor=InlineExecutor(), until_decided=True)
     assert (again.total, again.stored, again.trained, again.spared, again.remaining) == (32, 16, 0, 16, 0)
     (tmp_path / "others.csv").write_text("error\n0.1\n0.2\n")
@@ -219,6 +222,11 @@ def test_a_table_that_lacks_what_a_look_takes_is_refused(judged, tmp_path):
     file.write_text(file.read_text().replace('""looks"": 3', '""looks"": 4').replace('""looks"": 4', '""looks"": 40'))
     with pytest.raises(InputError, match=r"planned_looks: looks \(=40\) must be a whole number from 2 to 16"):
         commands.compare([file])
+    for networks in ("1e400", "16.9", "true"):
+        tampered = file.read_text().replace('""networks"": 16', f'""networks"": {networks}')
+        (tmp_path / "tampered.csv").write_text(tampered)
+        with pytest.raises(InputError, match=r"planned_looks: networks \(=.*\) must be a whole number"):
+            commands.compare([tmp_path / "tampered.csv"])
 
 
 def test_without_planned_looks_nothing_is_begun(tmp_path):
@@ -263,19 +271,54 @@ def test_covariates_decide_at_a_look_what_errors_alone_leave_open(assisted, tmp_
     assert assisted.run(executor=Told(assisted, by_depth), until_decided=True).trained == 0
     commands.compare([assisted.folder])
     printed = capsys.readouterr().out
-    assert verdict.sentence in printed
-    said = "anynetx_e is better than anynetx_a: the better of two of its networks has the lower error in "
+    by_errors = f"Decided with covariates, below; by errors alone: {verdict.sentence}"
+    assert by_errors in printed
+    said = "anynetx_e is better than anynetx_a: the better of two of its networks has a lower error than the better of "
     assert said in printed
+    assert "% confidence over all looks" in printed
     assert " at look 2 of 3, its level " in printed
+    commands.compare([assisted.folder], as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdicts"][0]["sentence"], told["assisted"][0]["shown"]) == (verdict.sentence, True)
+    commands.status(assisted.folder, as_json=True)
+    status = json.loads(capsys.readouterr().out)
+    assert (status["looks"], status["decided"]) == ([16, 32, 48], [["anynetx_a", "anynetx_e"]])
     commands.status(assisted.folder)
-    assert "looks at 16, 32, 48 networks of every space: 1 of 1 pairs decided" in capsys.readouterr().out
+    assert "looks at 16, 32, 48 networks of every space: 1 of 1 pair decided" in capsys.readouterr().out
     page = (assisted.report()[0]).read_text()
     assert said in page
+    assert "Undecided by errors alone: " in page
+    assert "Decided with covariates, below; by errors alone" in page.replace('<span class="terms">', "")
     assert "each time assisted by covariates too" in page
     plain = opened(tmp_path, text=ASSISTED.replace("assisted = true", ""))
     assert plain.run(executor=Told(plain, by_depth), until_decided=True).trained == 96
     with pytest.raises(InputError, match=r"plans looks, and at these only the errors themselves .* `assisted = true`"):
         commands.compare([plain.folder], assisted=True)
+
+
+def test_an_export_says_that_its_study_planned_covariates(assisted, tmp_path, capsys):
+    export_store(assisted.store_path, tmp_path / "export.json", to="json")
+    commands.compare([tmp_path / "export.json"])
+    assert "this study planned to look at covariates too, which takes its store" in capsys.readouterr().out
+    commands.compare([tmp_path / "export.json"], as_json=True)
+    assert json.loads(capsys.readouterr().out)["assisted"] is None
+    import_store(tmp_path / "export.json", tmp_path / "again" / "study.db")
+    commands.compare([tmp_path / "again"])
+    assert "anynetx_e is better than anynetx_a" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("networks", "looks", "assisted", "told"),
+    [
+        (24, 3, "", "8, 16, 24 networks of each space; no claim within 10 points of EDF can be won, which takes 32 at"),
+        (24, 3, "assisted = true", "; covariates can show which space is better from 16 on"),
+        (8, 2, "assisted = true", "; covariates show nothing, which takes 10"),
+        (120, 3, "", "40, 80, 120 networks of each space; a claim within 10 points of EDF can be won from 80 on"),
+    ],
+)
+def test_looks_that_can_decide_nothing_are_told_before_training(tmp_path, networks, looks, assisted, told):
+    text = study_of(f"[comparison]\nlooks = {looks}\n{assisted}\n" + A_AND_E, networks=networks, flops="20k..200k")
+    assert told in looks_in_words(opened(tmp_path, text=text).spec)
 
 
 def test_what_a_look_showed_stays_shown_when_the_rest_is_trained(assisted):

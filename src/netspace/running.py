@@ -31,7 +31,7 @@ class StudyProgress:
 
     `failures` counts diverged and failed networks among all results. `seconds` since the run began;
     `images` trained in it; `best_error` in [0, 1] of all results, None before the first. `spared` networks need no
-    training, since every verdict that they would serve is decided.
+    training, since every pair that they would serve is decided.
     """
 
     total: int

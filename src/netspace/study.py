@@ -178,8 +178,8 @@ class Study:
     ) -> StudyProgress:
         """Train every network that has no result yet; every result is committed as it arrives.
 
-        `until_decided` trains from one planned look to the next, and no more networks of a space whose verdicts are
-        all decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
+        `until_decided` trains from one planned look to the next, and no more networks of a space whose pairs are all
+        decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
 
         `executor` defaults to the study's number of local worker processes. `should_stop` is asked often;
         once true, workers are ended and what they were training is trained again by the next run. What `checks`

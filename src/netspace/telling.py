@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netspace import values
@@ -14,7 +16,9 @@ from netspace.findings.importance import importance
 from netspace.findings.normalised import complexities
 from netspace.findings.ranges import range_rows
 from netspace.spaces.sample import Sample
-from netspace.stats import Criteria, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
+from netspace.stats import Criteria, Look, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
+from netspace.stats.assisted import FEWEST
+from netspace.stats.planning import fewest_networks
 from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.store import Store
@@ -90,6 +94,17 @@ def decided_pairs(verdicts: Sequence[Verdict], assisted: Sequence[Mapping[str, A
     return by_errors | {tuple(row["spaces"]) for row in assisted if row["shown"]}
 
 
+def beside_covariates(verdicts: Sequence[Verdict], assisted: Sequence[Mapping[str, Any]]) -> tuple[Verdict, ...]:
+    """Return verdicts whose sentences say so where errors leave undecided what covariates decided at a planned look."""
+    decided = {tuple(row["spaces"]) for row in assisted if "look" in row and row["shown"]}
+    return tuple(
+        replace(verdict, sentence=f"Decided with covariates, below; by errors alone: {verdict.sentence}")
+        if verdict.kind is VerdictKind.UNDECIDED and verdict.names in decided
+        else verdict
+        for verdict in verdicts
+    )
+
+
 def undecided_spaces(
     spec: StudySpec, populations: Sequence[Population], censuses: Mapping[str, Sample] | None = None
 ) -> list[str]:
@@ -161,12 +176,13 @@ def tell(
     waiting = any(len(population.trained) < len(population) for population in populations)
     spaces = spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
     verdicts = judge(spec, populations)
+    assisted = judge_assisted(spec, populations, censuses) if censuses else []
     return StudyReport(
         title=spec.name,
         study_text=text,
         populations=populations,
-        verdicts=verdicts,
-        assisted=tuple(map(assisted_sentence, judge_assisted(spec, populations, censuses))) if censuses else (),
+        verdicts=beside_covariates(verdicts, assisted),
+        assisted=tuple(map(assisted_sentence, assisted)),
         planned_looks=json.dumps(plan_of_looks(spec.identity())) if spec.looks else "",
         facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
         notes=tuple(facts["notes"]),
@@ -191,10 +207,34 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
     }
     if spec.looks:
-        rows["Looks"] = f"verdicts are judged at {', '.join(map(str, spec.looks))} networks of each space"
-        if spec.comparison.assisted:
-            rows["Looks"] += ", each time assisted by covariates too"
+        rows["Looks"] = looks_in_words(spec)
     return {"rows": rows, "notes": list(data.notes)}
+
+
+def looks_in_words(spec: StudySpec) -> str:
+    """Return when a study looks, and from how many networks on a look can decide anything."""
+    comparison, looks = spec.comparison, spec.looks
+    pairs = math.comb(len(spec.spaces), 2)
+    fewest = [
+        fewest_networks(
+            comparison.margin,
+            Criteria(**comparison.terms, comparisons=pairs, look=Look(number=number, planned=looks)).alpha,
+        )
+        for number in range(1, len(looks) + 1)
+    ]
+    points = f"claim within {100 * comparison.margin:g} points of EDF can be won"
+    told = f"verdicts are judged at {', '.join(map(str, looks))} networks of each space"
+    if comparison.assisted:
+        told += ", each time assisted by covariates too"
+    if looks[-1] < fewest[-1]:  # the last look has the most networks, and takes the fewest
+        told += f"; no {points}, which takes {fewest[-1]} at the last look"
+    else:
+        told += f"; a {points} from {next(n for n, least in zip(looks, fewest, strict=True) if n >= least)} on"
+    if comparison.assisted and looks[-1] < FEWEST:
+        told += f"; covariates show nothing, which takes {FEWEST}"
+    elif comparison.assisted:
+        told += f"; covariates can show which space is better from {next(n for n in looks if n >= FEWEST)} on"
+    return told
 
 
 def _extras(recipe: TrainingRecipe) -> str:

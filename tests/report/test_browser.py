@@ -244,6 +244,11 @@ def test_long_names_stay_on_the_page(browser: Any, tmp_path: Path, report: Study
         one.context.close()
 
 
+def test_the_differences_of_each_pair_open(opened: Opened) -> None:
+    opened.tab.get_by_text("Differences of each pair, in points of error").click()
+    assert opened.tab.get_by_role("columnheader", name="best of a few").is_visible()
+
+
 def test_without_a_script_figures_and_tables_are_all_there(browser: Any, path: Path) -> None:
     one = Opened(browser, path.as_uri(), java_script_enabled=False)
     assert one.tab.locator("#errors svg[role=img]").first.is_visible()

@@ -21,10 +21,10 @@ QUANTILES = {"minimum": 0.0, "best tenth": 0.1, "median": 0.5, "worst tenth": 0.
 
 @app.command(epilog="Example: netspace assumptions runs/checks")
 def assumptions(store: StorePath, as_json: AsJson = False) -> None:
-    """Say how the four assumptions stand on which comparing cheap networks rests, each with its evidence.
+    r"""Say how the four assumptions stand on which comparing cheap networks rests, each with its evidence.
 
     Good populations exist; cheap training ranks networks like dear training; small networks predict large ones;
-    effects are nearly independent. [checks] in the study file says what is trained to judge the second and the third.
+    effects are nearly independent. \[checks] in the study file says what is trained to judge the second and the third.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
     from netspace.study import Study
@@ -46,9 +46,9 @@ def assumptions(store: StorePath, as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: netspace noise runs/checks")
 def noise(store: StorePath, as_json: AsJson = False) -> None:
-    """Say how much of the errors' spread is chance, from networks trained from several seeds; and EDFs without it.
+    r"""Say how much of the errors' spread is chance, from networks trained from several seeds; and EDFs without it.
 
-    `seeds` in the [checks] of the study file trains them. An EDF without chance is what single errors would have,
+    `seeds` in the \[checks] of the study file trains them. An EDF without chance is what single errors would have,
     were each network trained from so many seeds that chance averaged out.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without

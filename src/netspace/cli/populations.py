@@ -51,11 +51,15 @@ def read_table(source: Path, column: "ErrorColumn | None") -> "Reading":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """Populations, the verdict of every pair that has results, and the looks at which it was judged, if planned."""
+    """Populations, the verdict of every pair that has results, and the looks at which it was judged, if planned.
+
+    `assisted` says that these were planned with covariates, of which a table does not tell.
+    """
 
     populations: "Sequence[Population | Outcomes]"
     verdicts: "tuple[Verdict, ...]"
     looks: tuple[int, ...] = ()
+    assisted: bool = False
 
 
 def read_sources(sources: Sequence[Path], column: "ErrorColumn | None", normalised: str | None = None) -> Compared:
@@ -121,4 +125,5 @@ def _at_looks(source: Path, table: "Reading", normalised: str | None) -> Compare
     populations = [one for one in table.populations if isinstance(one, Population)]
     plan = table.planned_looks or {}
     looks, verdicts = judge_plan(plan, populations, where=f"{source}: planned_looks", normalised=normalised)
-    return Compared(populations=populations, verdicts=verdicts, looks=looks)
+    assisted = bool(plan["comparison"].get("assisted"))
+    return Compared(populations=populations, verdicts=verdicts, looks=looks, assisted=assisted)

@@ -58,6 +58,8 @@ def progress_line(progress: "StudyProgress") -> str:
 
 def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
     """Say what a run did."""
+    from netspace.findings.words import count
+
     if progress.remaining:
         text = (
             f"stopped: {progress.total - progress.remaining} of {progress.total} networks have a result in "
@@ -67,13 +69,13 @@ def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
         text = f"nothing to train: all {progress.total} networks have a result in {store}"
     else:
         text = (
-            f"trained {progress.trained} networks in {clock(progress.seconds)} "
+            f"trained {count(progress.trained, 'network')} in {clock(progress.seconds)} "
             f"({progress.images_per_second:,.0f} images/s, {progress.stored} had a result before, "
             f"{progress.failures} failed) into {store}"
         )
         if progress.spared:
             text += (
-                f"\n{progress.spared} of {progress.total} networks were not trained: the verdicts that need them "
+                f"\n{progress.spared} of {progress.total} networks were not trained: the pairs that need them "
                 "are decided"
             )
     console().print(what + text, soft_wrap=True)

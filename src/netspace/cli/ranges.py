@@ -75,7 +75,7 @@ def ranges(
         return
     for store in stores:
         if len(stores) > 1:
-            console().print(str(store), style="bold", markup=False, soft_wrap=True)
+            console().print(str(store), style="bold", soft_wrap=True)
         _print_ranges([row for row in rows if row["store"] == str(store)], share)
         _print_fits([row for row in fits if row["store"] == str(store)])
     _print_trends(trends, flat)

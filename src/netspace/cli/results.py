@@ -73,9 +73,11 @@ def print_comparison(
     print_table(lines, title)
     for verdict in verdicts:
         console().print(Text("• " + verdict.sentence), soft_wrap=True)
-    if looks and not verdicts:
+    if len(populations) < 2:
+        console().print("no verdict: a comparison takes two spaces")
+    elif looks and not verdicts:
         console().print(f"no verdict: the first look comes at {looks[0]} networks of every space")
-    elif len(populations) > 1 and not verdicts:
+    elif not verdicts:
         console().print("no verdict: fewer than two spaces have results")
     waiting = sum(len(population) - len(population.trained) for population in populations)
     if waiting and verdicts and not looks:
@@ -86,6 +88,8 @@ def print_comparison(
 
 def print_effects(verdicts: Sequence["Verdict"]) -> None:
     """Print by how much each pair differs, in points of error, with limits at its confidence."""
+    from netspace.stats.effects import OF_MINIMUM
+
     for verdict in verdicts:
         (first, second), found = verdict.names, verdict.evidence.effects
         lines = table("error", right=(first, second, "difference", "limits"), left=("",))
@@ -93,12 +97,15 @@ def print_effects(verdicts: Sequence["Verdict"]) -> None:
             limits = f"{_points(effect.low)} to {_points(effect.high)}"
             if math.isinf(effect.low) and math.isinf(effect.high):
                 limits = "-"
-            cells = (percent(effect.a), percent(effect.b), _points(effect.difference), limits, effect.note)
+            note = "" if effect.note == OF_MINIMUM else effect.note
+            cells = (percent(effect.a), percent(effect.b), _points(effect.difference), limits, note)
             lines.add_row(effect.of, *cells)
         confidence = f"{100 * found[0].confidence:.4g} %" if found else "no"
         title = f"{first} less {second}, in points of error, with limits at {confidence} confidence"
         how = verdict.evidence.normalised
         print_table(lines, title + (f", normalised by {how.measure}" if how is not None and how.bins else ""))
+    if verdicts:
+        console().print(f"minimum: {OF_MINIMUM}", soft_wrap=True)
 
 
 def _points(difference: float | None) -> str:
@@ -109,42 +116,44 @@ def _points(difference: float | None) -> str:
 
 def print_looks(looks: Sequence[int], decided: int, spaces: int) -> None:
     """Say, of a study that plans looks, when they come and how many pairs they have decided."""
-    pairs, at = spaces * (spaces - 1) // 2, ", ".join(map(str, looks))
-    console().print(f"looks at {at} networks of every space: {decided} of {pairs} pairs decided", soft_wrap=True)
+    from netspace.findings.words import count
+
+    pairs, at = count(spaces * (spaces - 1) // 2, "pair"), ", ".join(map(str, looks))
+    console().print(f"looks at {at} networks of every space: {decided} of {pairs} decided", soft_wrap=True)
 
 
 def print_assisted(rows: Sequence[dict[str, Any]]) -> None:
     """Print how much better one space of each pair is, with what covariates tell."""
     from netspace.findings.assisted import assisted_sentence
+    from netspace.findings.words import p_value, points
+    from netspace.stats.assisted import FEWEST
 
     if not rows:
         return
     at_looks = "look" in rows[0]
     level = "limits" if at_looks else f"{100 * rows[0]['level']:g} % limits"
-    lines = table("pair", right=("A better in", level, "p", "medians, points", level, "explained", "factor"))
+    lines = table(
+        "pair", right=("first better in", level, "p", f"medians apart, points ({level})", "explained", "factor")
+    )
     for row in rows:
         pair = " and ".join(row["spaces"])
         if row["refused"]:
-            lines.add_row(pair, "too few")
+            lines.add_row(pair, "too few" if min(row["n_a"], row["n_b"]) < FEWEST else "unlike its space")
             continue
-        median = row["median_difference"]
-        low, high = row["median_interval"]
-        p = row.get("p_adjusted", row["p_value"])
         lines.add_row(
             pair,
             f"{100 * row['better']:.1f} %",
             " to ".join(f"{100 * limit:.1f}" for limit in row["interval"]),
-            "< 0.001" if p < 0.001 else f"{p:.2g}",
-            "-" if median is None else f"{100 * median:+.2f}",
-            f"{100 * low:.2f} to {100 * high:.2f}",
+            p_value(row.get("p_adjusted", row["p_value"])),
+            points(row["median_difference"], *row["median_interval"]),
             " and ".join(f"{100 * share:.0f} %" for share in row["explained"]),
             f"{row['factor']:.1f}",
         )
     sure = "p by Holm, limits of each alone"
     if at_looks:
-        pairs = "pairs (Bonferroni) and looks" if len(rows) > 1 else "looks"
+        pairs = "pairs (Bonferroni) and looks" if rows[0]["pairs"] > 1 else "looks"
         sure = f"p at a pair's last look, limits at its level; {100 * rows[0]['level']:g} % confidence over all {pairs}"
-    print_table(lines, f"assisted by covariates: how often the better of two networks is A's; {sure}")
+    print_table(lines, f"assisted by covariates: how often the better of two networks is of the first space; {sure}")
     for row in rows:
         console().print(Text("• " + assisted_sentence(row)), soft_wrap=True)
 

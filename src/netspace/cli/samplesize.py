@@ -124,6 +124,7 @@ def _piloted(
     workers: int | None,
 ) -> dict[str, Any]:
     """Plan for every pair of spaces as if the errors so far were the true distributions."""
+    from netspace.findings.words import count
     from netspace.stats import compare_all, plan_from_pilot
 
     trained = {population.name: population for population in populations if population.trained}
@@ -133,7 +134,7 @@ def _piloted(
             "at least, and `netspace run` trains them"
         )
     verdicts = compare_all({name: population.errors for name, population in trained.items()}, **terms)
-    print(f"simulating the verdicts of {len(verdicts)} pairs", file=sys.stderr)
+    print(f"simulating the verdicts of {count(len(verdicts), 'pair')}", file=sys.stderr)
     rows = []
     for verdict in verdicts:
         pair = [trained[name] for name in verdict.names]

@@ -24,12 +24,13 @@ def export(
     CSV, Parquet and JSON hold a row per network with its spec, complexity, parameters, error and learning curve;
     Optuna's dashboard and TensorBoard open the other two. A failed network has its status and reason, and no error.
     """
+    from netspace.findings.words import count
     from netspace.storage.export import export_store  # SQLAlchemy, which the commands about networks do without
     from netspace.study import STORE_NAME
 
     with needed_by(f"--to {to}", extra=to):
-        count = export_store(store / STORE_NAME if store.is_dir() else store, output, to=to, overwrite=overwrite)
-    console().print(f"{output}: {count} networks", soft_wrap=True)
+        networks = export_store(store / STORE_NAME if store.is_dir() else store, output, to=to, overwrite=overwrite)
+    console().print(f"{output}: {count(networks, 'network')}", soft_wrap=True)
 
 
 @app.command("import", epilog="Example: netspace store import digits.parquet --output runs/again")
@@ -41,8 +42,9 @@ def import_(
 
     Rows of anyone else have no specs: `netspace compare`, `ranges` and `importance` take such a file itself.
     """
+    from netspace.findings.words import count
     from netspace.storage.export import import_store
     from netspace.study import STORE_NAME
 
-    count = import_store(file, output / STORE_NAME)
-    console().print(f"{output / STORE_NAME}: {count} networks", soft_wrap=True)
+    networks = import_store(file, output / STORE_NAME)
+    console().print(f"{output / STORE_NAME}: {count(networks, 'network')}", soft_wrap=True)

@@ -24,7 +24,7 @@ from netspace.cli.results import (
     verdict_row,
     without_infinities,
 )
-from netspace.cli.tables import print_json
+from netspace.cli.tables import console, print_json
 from netspace.errors import ExecutionError, InputError
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from netspace.study import Study
 
 app = typer.Typer()
+
+ASSISTED_ELSEWHERE = (
+    "this study planned to look at covariates too, which takes its store and may have decided what is undecided here: "
+    "`netspace store import` makes the store of a JSON or Parquet export, and `netspace compare` reads it"
+)
+"""What is said of an export whose plan a table cannot serve to the full."""
 
 
 @app.command(epilog="Example: netspace run examples/digits.toml")
@@ -49,9 +55,12 @@ def run(
 ) -> None:
     """Draw, train, store, compare and report; then train the study's checks. Run it again to continue."""
     from netspace.execution.processes import ProcessExecutor
+    from netspace.telling import looks_in_words
 
     study = _open(study_file, output)
     executor = None if workers is None else ProcessExecutor(workers)
+    if until_decided and study.spec.looks:
+        console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
     for what, one in {"": study, **checks}.items():
         with progress_display(what) as display, stop_on_signal() as should_stop:
@@ -82,13 +91,16 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
     study = _open(store)
     populations = study.populations()
     checked = study.checked()
-    if as_json:
-        told = {name: [counts(p) for p in checked.get(name, ())] for name in study.checks()}
-        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told})
-        return
-    print_status(study.spec.name, populations)
+    looks: dict[str, Any] = {}
     if study.spec.looks:
         decided = decided_pairs(study.verdicts(), study.assisted() if study.spec.comparison.assisted else ())
+        looks = {"looks": list(study.spec.looks), "decided": sorted(map(list, decided))}
+    if as_json:
+        told = {name: [counts(p) for p in checked.get(name, ())] for name in study.checks()}
+        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told} | looks)
+        return
+    print_status(study.spec.name, populations)
+    if looks:
         print_looks(study.spec.looks, len(decided), len(populations))
     for name in study.checks():
         if name in checked:
@@ -112,31 +124,39 @@ def compare(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the spaces of a store: their distributions, and a verdict for every pair.
+    r"""Compare the spaces of a store: their distributions, and a verdict for every pair.
 
     Several sources are compared together: studies, and anyone's tables with a row per network and a column of errors.
     With --assisted fresh networks are drawn of every space, and none is trained: what they say of depths, widths and
     complexity takes chance out of the comparison, which then is as sure as with several times as many networks. A study
-    that plans its looks plans this too, by `assisted = true` under [comparison], or goes without.
+    that plans its looks plans this too, by `assisted = true` under \[comparison], or goes without.
     """
+    from netspace.telling import beside_covariates
+
     column = error_column(sources, error, accuracy, percent)
-    rows = None
+    told: dict[str, Any] = {}
+    rows, note = None, ""
     if len(sources) == 1 and not is_table(sources[0]):
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
         verdicts, title, looks = study.verdicts(normalised=normalised), LAST_EPOCH, study.spec.looks
-        rows = study.assisted() if assisted or study.spec.comparison.assisted else None
+        if assisted or study.spec.comparison.assisted:
+            rows = study.assisted()
+            told = {"assisted": without_infinities(rows)}
     elif assisted:
         raise InputError("--assisted draws fresh networks of a study's spaces, and so takes one store")
     else:
         found = read_sources(sources, column, normalised)
         populations, verdicts, looks = found.populations, found.verdicts, found.looks
         title = "error, by each source's own measure"
+        if found.assisted:
+            told, note = {"assisted": None}, ASSISTED_ELSEWHERE
     if as_json:
-        told = [verdict_row(verdict) for verdict in verdicts]
-        print_json(told if rows is None else {"verdicts": told, "assisted": without_infinities(rows)})
+        print_json({"verdicts": [verdict_row(verdict) for verdict in verdicts]} | told)
         return
-    print_comparison(populations, verdicts, title, looks)
+    print_comparison(populations, beside_covariates(verdicts, rows or ()), title, looks)
+    if note:
+        console().print(note, soft_wrap=True)
     if effects:
         print_effects(verdicts)
     if rows is not None:
@@ -156,9 +176,11 @@ def _open(path: Path, output: Path | None = None) -> "Study":
 
 
 def _show_comparison(study: "Study") -> None:
-    print_comparison(study.populations(), study.verdicts(), looks=study.spec.looks)
-    if study.spec.comparison.assisted:
-        print_assisted(study.assisted())
+    from netspace.telling import beside_covariates
+
+    rows = study.assisted() if study.spec.comparison.assisted else ()
+    print_comparison(study.populations(), beside_covariates(study.verdicts(), rows), looks=study.spec.looks)
+    print_assisted(rows)
 
 
 @contextmanager

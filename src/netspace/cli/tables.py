@@ -25,8 +25,8 @@ def table(first: str, *, right: Sequence[str] = (), left: Sequence[str] = ()) ->
 
 
 def console() -> Console:
-    """Return the console of standard output."""
-    return Console(highlight=False)
+    """Return the console of standard output; it prints names as they are, `[b]` and `:x:` in them too."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def print_table(made: Table, title: str) -> None:

@@ -93,8 +93,8 @@ def assisted_at_looks(
     """Return a row per pair of spaces, as of the planned look that shows which is better, else of its last one so far.
 
     Each look takes exactly the first networks of both, and nothing else: not even their prediction learns of other
-    spaces. `level` holds for all pairs at all looks; a pair is `shown` to differ where its p-value is below the `alpha`
-    of its look, which is also that of its limits.
+    spaces. `level` holds for all `pairs` at all looks; a pair is `shown` to differ where its p-value is below the
+    `alpha` of its look, which is also that of its limits.
     """
     leading = {population.name: len(population.leading_errors) for population in populations}
     begun = [population for population in populations if leading[population.name] >= planned[0]]
@@ -109,8 +109,8 @@ def assisted_at_looks(
             samples = assist({name: _first(known[name], networks) for name in pair})
             alpha = Look(number=number, planned=planned).alpha(risk, GROWTH)
             found = assisted_difference(*samples.values(), level=1.0 - alpha)
-            look = {"look": number, "looks": len(planned), "alpha": alpha, "shown": found.p_value <= alpha}
-            row = _row(pair, found, censuses, level) | look
+            look = {"look": number, "looks": len(planned), "pairs": math.comb(len(populations), 2), "alpha": alpha}
+            row = _row(pair, found, censuses, level) | look | {"shown": found.p_value <= alpha}
         rows.append(row)
     return rows
 
@@ -120,7 +120,9 @@ def assisted_sentence(row: Mapping[str, Any]) -> str:
     a, b = row["spaces"]
     if row["refused"]:
         return f"{a} and {b}: {row['refused']}"
-    better, other, share = (a, b, row["better"]) if row["better"] >= 0.5 else (b, a, 1.0 - row["better"])
+    better, other, share, (low, high) = a, b, row["better"], row["interval"]
+    if share < 0.5:
+        better, other, share, low, high = b, a, 1.0 - share, 1.0 - high, 1.0 - low
     p = row.get("p_adjusted", row["p_value"])
     sure = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     if "look" in row:
@@ -128,10 +130,23 @@ def assisted_sentence(row: Mapping[str, Any]) -> str:
     saved = f"{row['factor']:.1f} times as many networks would say it as surely without covariates"
     if row["factor"] < FEWEST_SAVED:
         saved = "covariates make it no surer"
+    cases = (
+        f"has a lower error than the better of two of {other} in {_cases(share)} of the cases "
+        f"({math.floor(100 * low)} to {math.ceil(100 * high)} % with {_confidence(row['alpha'])} confidence; {sure})"
+    )
     if not row["shown"]:
-        return f"neither of {a} and {b} is shown to be better ({sure}); {saved}"
-    cases = f"the better of two of its networks has the lower error in {100 * share:.0f} % of the cases"
-    return f"{better} is better than {other}: {cases} ({sure}); {saved}"
+        return f"neither of {a} and {b} is shown to be better: the better of two of {better} {cases}; {saved}"
+    own = "the better of two of its networks"
+    return f"{better} is better than {other}: {own} {cases}, which alone is no majorisation; {saved}"
+
+
+def _cases(share: float) -> str:
+    """Return a share in per cent; no rounding makes it all of them."""
+    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+
+
+def _confidence(alpha: float) -> str:
+    return "over 99.9 %" if alpha < 0.0005 else f"{100 * (1.0 - alpha):.3g} %"
 
 
 def _row(

@@ -29,8 +29,8 @@ def decided_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: verdict.kind is VerdictKind.UNDECIDED)
 
 
-def verdict_card(verdict: Verdict, populations: Sequence[Population]) -> Card:
-    """Return the card of a verdict."""
+def verdict_card(verdict: Verdict, populations: Sequence[Population], *, assisted: bool = False) -> Card:
+    """Return the card of a verdict; where covariates are looked at besides, it is one by errors alone."""
     a, b = (printable(name) for name in verdict.names)
     hues = {population.name: space_look(k).hue for k, population in enumerate(populations)}
     # A space that is not on the page is drawn in the last hue, a grey.
@@ -43,7 +43,10 @@ def verdict_card(verdict: Verdict, populations: Sequence[Population]) -> Card:
         VerdictKind.B_MAJORISES: ("majorises", (first, (None, "majorises"), second)),
         VerdictKind.EQUIVALENT: ("equivalent", (first, (None, "and"), second, (None, "are equivalent"))),
         VerdictKind.CROSSING: ("crossing", (first, (None, "and"), second, (None, "cross"))),
-        VerdictKind.UNDECIDED: ("undecided", ((None, "Undecided:"), first, (None, "or"), second)),
+        VerdictKind.UNDECIDED: (
+            "undecided",
+            ((None, f"Undecided{' by errors alone' * assisted}:"), first, (None, "or"), second),
+        ),
     }
     picture, headline = headlines[verdict.kind]
     claim, terms = _halves(printable(verdict.sentence))

@@ -63,7 +63,10 @@ def render(report: StudyReport, *, version: str = "") -> str:
         version=version,
         title=printable(report.title).strip() or "Untitled study",
         lead=_lead(populations),
-        cards=[cards.verdict_card(verdict, populations) for verdict in cards.decided_first(report.verdicts)],
+        cards=[
+            cards.verdict_card(verdict, populations, assisted=bool(report.assisted))
+            for verdict in cards.decided_first(report.verdicts)
+        ],
         assisted=[f"{printable(sentence)}." for sentence in report.assisted],
         effects=found_tables.effect_table(report.verdicts),
         num_compared=sum(bool(population.trained) for population in populations),

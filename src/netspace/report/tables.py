@@ -36,7 +36,7 @@ class KeyNumber:
     label: str
 
 
-DISTRIBUTION_HEAD = ("networks", "failed", "minimum", "best decile", "median", "mean of finite")
+DISTRIBUTION_HEAD = ("networks", "failed", "minimum", "best tenth", "median", "mean of finite")
 
 
 def distribution_rows(populations: Sequence[Population]) -> tuple[Row, ...]:

@@ -122,9 +122,12 @@ def _planned_looks(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None
     try:
         (one,) = named
         plan = json.loads(one)
-        return {"networks": int(plan["networks"]), "comparison": dict(plan["comparison"])}
+        networks, comparison = plan["networks"], dict(plan["comparison"])
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{PLANNED_LOOKS} must hold the same plan in every row; export the store again") from None
+    if type(networks) is not int:
+        raise InputError(f"{PLANNED_LOOKS}: networks (={networks!r}) must be a whole number; export the store again")
+    return {"networks": networks, "comparison": comparison}
 
 
 def _errors(columns: Mapping[str, list[Any]], column: ErrorColumn) -> FloatArray:
@@ -222,7 +225,7 @@ def _item(cell: Any, i: int) -> Any:
 
 
 def _counted(populations: Sequence[Population | Outcomes]) -> str:
-    return ", ".join(f"{len(population)} networks of {population.name}" for population in populations)
+    return ", ".join(f"{len(one)} {'network' if len(one) == 1 else 'networks'} of {one.name}" for one in populations)
 
 
 def _listed(names: Any) -> str:
