@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from netspace.backends.checkpoints import Arrays, TensorType, planned_types
 from netspace.backends.torch_fusing import refuse_folded
+from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_model import AnyNet, arrays, build, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
@@ -94,7 +95,8 @@ def train(
 
     Sets PyTorch's number of threads in this process to the trial's.
 
-    Raises: InputError where a batch is larger than the training images.
+    Raises: InputError where a batch is larger than the training images; ExecutionError where the trial's kernels
+    cannot be had.
     """
     begun = time.perf_counter()
     torch.set_num_threads(trial.threads)
@@ -135,7 +137,8 @@ def train(
     def evaluate() -> float:
         return error(network, data.validation, normalise, recipe)
 
-    return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
+    with use_kernels(network, trial.kernels):
+        return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
 
 
 @torch.no_grad()

@@ -6,12 +6,16 @@ A trial's id is the digest of its parts, so that running it twice is harmless an
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from netspace import values
+from netspace.checks import one_of
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.training.recipe import TrainingRecipe
+
+KERNELS = ("torch", "blocked", "native")
+"""Forms of the operators, of which each is a further step from the framework's own."""
 
 Status = Literal["finished", "diverged", "failed"]
 
@@ -20,7 +24,8 @@ Status = Literal["finished", "diverged", "failed"]
 class Trial:
     """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed.
 
-    `threads` is part of a trial because sums in another order are other numbers.
+    `threads` and `kernels` are part of a trial because sums in another order are other numbers. `kernels` other than
+    "torch", the framework's own, are of the backend "torch"; see `netspace.backends.torch_kernels`.
     """
 
     network: NetworkSpec
@@ -29,6 +34,10 @@ class Trial:
     seed: int = 0
     backend: str = "torch"
     threads: int = 1
+    kernels: str = "torch"
+
+    def __post_init__(self) -> None:
+        check_kernels(self, self.backend)
 
     @property
     def id(self) -> str:
@@ -43,6 +52,13 @@ class Trial:
         """
         text = f"{self.network.digest}:{self.seed}:{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def check_kernels(choice: Any, backend: str) -> None:
+    """Check the field `kernels` of a trial. Raises: InputError."""
+    one_of(choice, "kernels", InputError, KERNELS)
+    if choice.kernels != "torch" and backend != "torch":
+        raise InputError(f"kernels (={choice.kernels!r}) must be 'torch' for backend {backend!r}, which has no others")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

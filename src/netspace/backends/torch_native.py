@@ -1,0 +1,95 @@
+"""Our C++ operators (`native/norms.cpp`): compiled once with the machine's own compiler, kept, and loaded.
+
+The library is kept in the user's cache folder under a name that holds the digest of all that decides it: source,
+compiler, PyTorch, processor. It is written aside and renamed, so that processes which compile at once do no harm, and
+a folder that machines share serves each of them.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import torch
+
+from netspace.errors import ExecutionError
+
+SOURCE = Path(__file__).with_name("native") / "norms.cpp"
+FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared", "-fno-math-errno", "-Wno-psabi")
+COMPILERS = ("c++", "g++", "clang++")
+CACHE_VARIABLE = "XDG_CACHE_HOME"
+
+
+@functools.cache
+def load_operators() -> None:
+    """Make `torch.ops.netspace` known to this process, compiling it where that has not been done yet.
+
+    Raises: ExecutionError where there is no compiler, or it fails; the sentence says which.
+    """
+    path = library_path()
+    try:
+        if not path.exists():
+            _compile(path)
+        torch.ops.load_library(path)  # type: ignore[no-untyped-call]
+    except OSError as problem:
+        raise ExecutionError(f"the native operators cannot be kept or loaded ({problem})") from None
+
+
+def missing_operators() -> str | None:
+    """Return why this machine has no native operators, in words; None where it has them."""
+    try:
+        load_operators()
+    except ExecutionError as problem:
+        return str(problem)
+    return None
+
+
+def library_path() -> Path:
+    """Return where the library is, or will be. Raises: ExecutionError where there is no compiler."""
+    parts = (SOURCE.read_text(encoding="utf-8"), *FLAGS, _compiler_version(), torch.__version__, _processor())
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache")
+    return cache / "netspace" / f"norms-{digest}.so"
+
+
+def _compile(path: Path) -> None:
+    from torch.utils.cpp_extension import include_paths, library_paths  # slow to import
+
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [_compiler(), *FLAGS, *(f"-I{folder}" for folder in include_paths()), str(SOURCE)]
+    command += [*(f"-L{folder}" for folder in library_paths()), "-lc10", "-ltorch_cpu", "-ltorch"]
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
+        if done.returncode:
+            said = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
+            raise ExecutionError(f"the C++ compiler {_compiler()!r} cannot compile the native operators: {said}")
+        made.replace(path)
+
+
+def _compiler() -> str:
+    """Return the program of `CXX`, or else the first known one. Raises: ExecutionError."""
+    named = os.environ.get("CXX")
+    for name in (named,) if named else COMPILERS:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise ExecutionError(f"there is no C++ compiler ({f'CXX={named}' if named else ', '.join(COMPILERS)})")
+
+
+def _compiler_version() -> str:
+    done = subprocess.run([_compiler(), "--version"], capture_output=True, text=True)
+    return done.stdout
+
+
+def _processor() -> str:
+    """Return what the processor can do, in the system's words, so that code for another one is never loaded."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())

@@ -1,0 +1,249 @@
+"""Every form of an operator computes what PyTorch's own does; a trial names its form; the compiler may be missing."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspace.backends import torch_native
+from netspace.backends.torch_kernels import block_diagonal, convolve, use_kernels
+from netspace.backends.torch_model import build
+from netspace.backends.torch_training import train
+from netspace.errors import ExecutionError, InputError
+from netspace.networks.spec import NetworkSpec, Stage, Stem
+from netspace.training.data import DataChoice, load
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.trial import Trial
+
+needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
+
+Gradients = list[Tensor]
+
+
+@pytest.fixture(scope="module")
+def operators() -> None:
+    torch_native.load_operators()
+
+
+def norm_inputs(channels: int, dtype: torch.dtype, added: bool) -> dict[str, Tensor]:
+    """Images far from zero, odd in every size, and a norm that has seen something."""
+    generator = torch.Generator().manual_seed(channels)
+    draw = lambda *shape: torch.randn(*shape, generator=generator)  # noqa: E731
+    images = (3 * draw(3, channels, 5, 7) + 5).to(dtype).contiguous(memory_format=torch.channels_last)
+    found = {"x": images, "weight": draw(channels), "bias": draw(channels)}
+    found |= {"added": draw(3, channels, 5, 7).to(dtype)} if added else {}
+    return found | {"running_mean": draw(channels), "running_var": draw(channels).exp()}
+
+
+def answers(
+    compute: Callable[[dict[str, Tensor]], Tensor], given: dict[str, Tensor], dtype: torch.dtype | None = None
+) -> list[Tensor]:
+    """Return output, gradients and running statistics, in float64."""
+    own = {name: tensor.detach().clone().to(dtype or tensor.dtype) for name, tensor in given.items()}
+    learned = [own[name].requires_grad_() for name in ("x", "weight", "bias", "added") if name in own]
+    y = compute(own)
+    direction = torch.linspace(-1, 1, y.numel(), dtype=torch.float64).view(y.shape)
+    (y.double() * direction).sum().backward()
+    found = [y, *(tensor.grad for tensor in learned), own["running_mean"], own["running_var"]]
+    return [tensor.detach().double() for tensor in found if tensor is not None]
+
+
+def plain_norm(given: dict[str, Tensor], relu: bool, training: bool) -> Tensor:
+    y = F.batch_norm(
+        given["x"], given["running_mean"], given["running_var"], given["weight"], given["bias"], training, 0.1, 1e-5
+    )
+    y = y + given["added"] if "added" in given else y
+    return F.relu(y) if relu else y
+
+
+def native_norm(given: dict[str, Tensor], relu: bool) -> Tensor:
+    return torch.ops.netspace.norm_add_relu(  # type: ignore[no-any-return]
+        given["x"],
+        given.get("added"),
+        given["weight"],
+        given["bias"],
+        given["running_mean"],
+        given["running_var"],
+        0.1,
+        1e-5,
+        relu,
+    )
+
+
+@needs_compiler
+@pytest.mark.usefixtures("operators")
+class TestNorm:
+    @pytest.mark.parametrize("relu", [False, True])
+    @pytest.mark.parametrize("added", [False, True])
+    @pytest.mark.parametrize("channels", [1, 3, 8, 24, 64, 100])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_is_as_near_to_float64_as_pytorch(self, dtype: torch.dtype, channels: int, added: bool, relu: bool) -> None:
+        given = norm_inputs(channels, dtype, added)
+        exact = answers(lambda own: plain_norm(own, relu, True), given, torch.float64)
+        ours = answers(lambda own: native_norm(own, relu), given)
+        bound = 2e-5 if dtype is torch.float32 else 2**-6
+        for true, found in zip(exact, ours, strict=True):
+            assert float((true - found).abs().max()) <= bound * float(true.abs().max() + 1e-3)
+
+    @pytest.mark.parametrize("added", [False, True])
+    @pytest.mark.parametrize("channels", [3, 24])
+    def test_knows_its_statistics_in_evaluation(self, channels: int, added: bool) -> None:
+        given = norm_inputs(channels, torch.float32, added)
+        known = (given["x"], given.get("added"), *(given[n] for n in ("weight", "bias", "running_mean", "running_var")))
+        found = torch.ops.netspace.known_norm_add_relu(*known, 1e-5, True)
+        torch.testing.assert_close(found, plain_norm(given, True, False), rtol=1e-5, atol=1e-5)
+
+    def test_keeps_what_is_not_a_number(self) -> None:
+        given = norm_inputs(8, torch.float32, False)
+        given["x"][0, 2, 0, 0] = float("nan")
+        found = native_norm(given, True)
+        assert found[:, 2].isnan().all()
+        assert not found[:, [0, 1, 3]].isnan().any()
+
+    def test_is_the_same_whatever_the_threads(self) -> None:
+        given = norm_inputs(24, torch.bfloat16, True)
+        given["x"] = given["x"].repeat(40, 1, 3, 3).contiguous(memory_format=torch.channels_last)
+        given["added"] = given["added"].repeat(40, 1, 3, 3)
+        before = torch.get_num_threads()
+        found = []
+        try:
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                found.append(answers(lambda own: native_norm(own, True), given))
+        finally:
+            torch.set_num_threads(before)
+        assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+    def test_refuses_other_numbers(self) -> None:
+        given = {name: tensor.double() for name, tensor in norm_inputs(8, torch.float32, False).items()}
+        with pytest.raises(RuntimeError, match="must be float32 or bfloat16"):
+            native_norm(given, True)
+
+
+class TestConvolution:
+    @pytest.mark.parametrize("stride", [1, 2])
+    @pytest.mark.parametrize(("channels", "group_width"), [(16, 1), (16, 2), (24, 4), (20, 2), (16, 8), (12, 3)])
+    def test_is_pytorchs(self, channels: int, group_width: int, stride: int) -> None:
+        """Even sides, where a thinned convolution and a strided one could part; exact up to the order of sums."""
+        torch.manual_seed(0)
+        conv = nn.Conv2d(channels, channels, 3, stride=stride, padding=1, groups=channels // group_width)
+        x = torch.randn(2, channels, 6, 8).bfloat16().contiguous(memory_format=torch.channels_last)
+        found = []
+        for compute in (convolve, nn.Conv2d.forward):
+            conv.zero_grad(set_to_none=True)
+            own = x.clone().requires_grad_()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                y = compute(conv, own)
+            (y.float() * torch.linspace(-1, 1, y.numel()).view(y.shape)).sum().backward()  # type: ignore[no-untyped-call]
+            gradients = [tensor.grad for tensor in (own, conv.weight, conv.bias) if tensor is not None]
+            found.append([tensor.detach().float() for tensor in (y, *gradients) if tensor is not None])
+            assert len(found[-1]) == 4
+        for ours, theirs in zip(*found, strict=True):
+            assert float((ours - theirs).abs().max()) <= 2**-7 * float(theirs.abs().max())
+
+    def test_puts_zeros_off_the_diagonal(self) -> None:
+        weight = torch.arange(1.0, 17.0).view(8, 2, 1, 1)
+        wide = block_diagonal(weight, 4)[..., 0, 0]
+        assert wide[2].tolist() == [0, 0, 5, 6]
+        assert int((wide != 0).sum()) == 16
+
+
+SPEC = NetworkSpec(
+    stages=(Stage(depth=2, width=16, group_width=1, stride=2), Stage(depth=2, width=24, group_width=4, stride=2)),
+    stem=Stem(width=8, stride=1),
+    in_channels=1,
+)
+
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"activation": "silu"},
+    {"block": "z"},
+    {"block": "basic", "stages": (Stage(depth=2, width=16, stride=2),)},
+    {"residual": False},
+    {"stochastic_depth": 0.3},
+    {"se_ratio": 0.25},
+    {"head_width": 32, "stem": Stem(width=8, kernel_size=7, max_pool=True)},
+]
+"""What a form could get wrong: blocks, activations and shortcuts that follow a norm each in their own way."""
+
+
+@pytest.mark.parametrize("kernels", ["blocked", pytest.param("native", marks=needs_compiler)])
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: "-".join(change) or "x")
+def test_a_network_computes_the_same(change: dict[str, Any], kernels: str) -> None:
+    spec = dataclasses.replace(SPEC, **change)
+    images = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 1, 14, 14), np.float32))
+    found = []
+    for form in ("torch", kernels):
+        network = build(spec, seed=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        torch.manual_seed(0)
+        with use_kernels(network, form):
+            logits = network(images)
+            F.cross_entropy(logits, torch.arange(6)).backward()  # type: ignore[no-untyped-call]
+            network.eval()
+            evaluated = network(images)
+        state = [tensor for name, tensor in network.state_dict().items() if "num_batches" not in name]
+        found.append([logits, evaluated, *state, *(parameter.grad for parameter in network.parameters())])
+        assert not any("forward" in vars(module) for module in network.modules())
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+class TestTrial:
+    @pytest.mark.parametrize("kernels", ["torch", "blocked", pytest.param("native", marks=needs_compiler)])
+    def test_gives_the_same_numbers_again(self, kernels: str) -> None:
+        data = load(DataChoice(name="digits", training_share=0.2))
+        recipe = TrainingRecipe(epochs=1, batch_size=50, precision="bfloat16")
+        trial = Trial(network=SPEC, recipe=recipe, data=data.fingerprint, kernels=kernels)
+        first, again = train(trial, data), train(trial, data)
+        assert first.error == again.error
+        assert first.curve[0].training_loss == again.curve[0].training_loss
+
+    def test_is_another_trial_by_its_kernels_alone(self) -> None:
+        plain = Trial(network=SPEC, recipe=TrainingRecipe(), data="0" * 32)
+        assert dataclasses.replace(plain, kernels="torch").id == plain.id
+        assert dataclasses.replace(plain, kernels="blocked").id != plain.id
+
+    def test_refuses_kernels_that_are_not_there(self) -> None:
+        with pytest.raises(InputError, match="did you mean 'native'"):
+            Trial(network=SPEC, recipe=TrainingRecipe(), data="", kernels="nativ")
+        with pytest.raises(InputError, match="must be 'torch' for backend 'jax'"):
+            Trial(network=SPEC, recipe=TrainingRecipe(), data="", backend="jax", kernels="native")
+
+
+class TestCompiler:
+    @pytest.fixture(autouse=True)
+    def fresh(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def load(self) -> None:
+        torch_native.load_operators.__wrapped__()
+
+    def test_that_is_missing_gives_a_sentence(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("CXX", "no-such-compiler")
+        with pytest.raises(ExecutionError, match=r"there is no C\+\+ compiler \(CXX=no-such-compiler\)"):
+            self.load()
+
+    def test_that_fails_gives_a_sentence_and_leaves_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken = tmp_path / "broken"
+        broken.write_text("#!/bin/sh\necho 'fatal error: no headers' >&2\nexit 1\n")
+        broken.chmod(0o755)
+        monkeypatch.setenv("CXX", str(broken))
+        with pytest.raises(ExecutionError, match="cannot compile the native operators: fatal error: no headers"):
+            self.load()
+        assert not list((tmp_path / "cache" / "netspace").iterdir())
+
+    @needs_compiler
+    def test_is_part_of_the_librarys_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = torch_native.library_path()
+        monkeypatch.setattr(torch_native, "_processor", lambda: "another")
+        assert torch_native.library_path() != before
