@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import settings
+
+from tests.postgresql import running
 
 settings.register_profile("netspace", deadline=None)
 settings.load_profile("netspace")
@@ -11,3 +14,10 @@ settings.load_profile("netspace")
 os.environ.setdefault("PJRT_NPROC", "1")
 # TensorFlow too, and a network is built before it is trained.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """A server of PostgreSQL, which starts when the first test asks for it; where it cannot, these are skipped."""
+    with running() as server:
+        yield server

@@ -85,7 +85,7 @@ class Walk:
         self.start = self._present = choices[space] if space else study.spec.spaces[0]
         self._populations = [population for population in study.populations() if population.trained]
         if not self._populations:
-            raise InputError(f"store {str(study.store_path)!r} has no results yet; `netspace run` trains its networks")
+            raise InputError(f"store {study.place.name!r} has no results yet; `netspace run` trains its networks")
         self.steps: list[Step] = []
         self.plan = tuple(self._planned())
         self.criteria = Criteria(
@@ -134,7 +134,7 @@ class Walk:
                 )
                 if progress.remaining:
                     done = f"{progress.total - progress.remaining} of {progress.total} networks of this step"
-                    where = f"have a result in {str(study.store_path)!r}"
+                    where = f"have a result in {study.place.name!r}"
                     raise ExecutionError(f"stopped: {done} {where}; the same command continues")
                 step = self._judged(step, study)
                 if step.taken:
@@ -212,7 +212,8 @@ class Walk:
         spec = replace(parsed, spaces=tuple(choice.found("") for choice in parsed.spaces))
         of_study = self.study.spec.comparison.once
         content = values.digest(replace(spec, name="any", networks=1, comparison=of_study))
-        study = Study(spec, text, self.study.folder / "principles" / f"{principle.key}-{content[:6]}")
+        where = ("principles", f"{principle.key}-{content[:6]}")
+        study = Study(spec, text, self.study.folder.joinpath(*where), place=self.study.place.inside(*where))
         try:
             drawn = study.draw(data_dir=data_dir)
         except StudyFileError as problem:  # all else in the file was right before: too few networks in the budget
@@ -260,11 +261,11 @@ class Walk:
         )
 
     def _check_data(self, drawn: Drawn) -> None:
-        with Store.open(self.study.store_path) as store:
+        with Store.open(self.study.place) as store:
             fingerprint = store.study.get(FINGERPRINT)
         if drawn.data.fingerprint != fingerprint:
             raise StoreError(
-                f"data_fingerprint was {fingerprint} when {str(self.study.store_path)!r} was trained, and is "
+                f"data_fingerprint was {fingerprint} when {self.study.place.name!r} was trained, and is "
                 f"{drawn.data.fingerprint}; the same data must judge all networks"
             )
 

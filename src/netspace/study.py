@@ -24,7 +24,10 @@ from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
 from netspace.stats import Verdict
+from netspace.storage.address import place_of
+from netspace.storage.place import Place
 from netspace.storage.population import Population
+from netspace.storage.sqlite import STORE_NAME, SqliteFile
 from netspace.storage.store import Store
 from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
 from netspace.study_text import study_text
@@ -45,7 +48,6 @@ from netspace.training.trial import Trial
 if TYPE_CHECKING:
     from netspace.report import StudyReport
 
-STORE_NAME = "study.db"
 FINGERPRINT = "data_fingerprint"
 
 
@@ -60,39 +62,57 @@ class Drawn:
 
 
 class Study:
-    """A study file and its output folder."""
+    """A study file, its output folder, and the place of its store: a file in that folder, unless another is given."""
 
-    def __init__(self, spec: StudySpec, text: str, folder: Path, *, pack_folder: Path | None = None) -> None:
+    def __init__(
+        self, spec: StudySpec, text: str, folder: Path, *, place: Place | None = None, pack_folder: Path | None = None
+    ) -> None:
         self.spec = spec
         self.text = text
         self.folder = folder
+        self.place = place or SqliteFile(path=folder / STORE_NAME)
         self._pack_folder = pack_folder or folder / "data"
         self._censuses: dict[str, Sample] = {}
 
     @classmethod
-    def open(cls, path: str | Path, *, output: str | Path | None = None) -> "Study":
-        """Return the study of a TOML file or of a store. Raises: StudyFileError, StoreError.
+    def open(
+        cls,
+        where: str | Path | Place,
+        *,
+        output: str | Path | None = None,
+        store: str | Path | Place | None = None,
+    ) -> "Study":
+        """Return the study of a TOML file or of a store. Raises: StudyFileError, StoreError, ExecutionError.
 
-        `output` takes the place of the file's own folder; without either it is
-        `runs/` and the file's name.
+        `output` takes the place of the file's own folder; without either it is `runs/` and the file's name, or that of
+        a schema in PostgreSQL. `store` gives a study file another store than the one in that folder.
         """
-        path = Path(path)
-        store_path = path / STORE_NAME if path.is_dir() else path
+        place = place_of(where)
+        if not isinstance(place, SqliteFile):
+            return cls._stored(place, Path(output or place.folder))
+        path = Path(str(where))
         if path.suffix.lower() in (".csv", ".json", ".parquet") and path.is_file():
             raise StoreError(f"{str(path)!r} is a table of results; this takes a study's output folder or its study.db")
         if path.suffix == ".toml" or (path.is_file() and path.suffix != ".db"):
             spec, text = read_study(path)
-            return cls(spec, text, Path(output or spec.output or Path("runs") / path.stem))
+            folder = Path(output or spec.output or Path("runs") / path.stem)
+            return cls(spec, text, folder, place=None if store is None else place_of(store))
         if output is not None:
-            raise StoreError(f"output (={str(output)!r}) cannot be changed for the store {str(store_path)!r}")
-        with Store.open(store_path) as store:
+            raise StoreError(f"output (={str(output)!r}) cannot be changed for the store {place.name!r}")
+        return cls._stored(place, place.folder)
+
+    @classmethod
+    def _stored(cls, place: Place, folder: Path) -> "Study":
+        with Store.open(place) as store:
             text = store.text
-        return cls(parse_study(text, f"the study file in {str(store_path)!r}"), text, store_path.parent)
+        return cls(parse_study(text, f"the study file in {place.name!r}"), text, folder, place=place)
 
     @property
     def store_path(self) -> Path:
-        """Where the store is."""
-        return self.folder / STORE_NAME
+        """The file of the store. Raises: StoreError where it is in no file."""
+        if not isinstance(self.place, SqliteFile):
+            raise StoreError(f"store {self.place.name!r} is no file")
+        return self.place.path
 
     def checks(self) -> "dict[str, Study]":
         """Return the studies of `[checks]` by name, to be run like any other; their data are this one's."""
@@ -101,6 +121,7 @@ class Study:
                 spec,
                 study_text(spec, [f"The check {name!r} of {self.spec.name}; `netspace run` trains it after it."]),
                 self.folder / "checks" / name,
+                place=self.place.inside("checks", name),
                 pack_folder=self._pack_folder,
             )
             for name, spec in self.spec.check_studies().items()
@@ -198,7 +219,7 @@ class Study:
             )
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
         facts = study_facts(self.spec, drawn.data)
-        with Store.create(self.store_path, study=identity, text=self.text, facts=facts, expand=_with_defaults) as store:
+        with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=_with_defaults) as store:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
@@ -224,7 +245,7 @@ class Study:
 
     def checked(self) -> dict[str, tuple[Population, ...]]:
         """Return the populations of every check that has begun, by its name. Raises: StoreError."""
-        return {name: check.populations() for name, check in self.checks().items() if check.store_path.exists()}
+        return {name: check.populations() for name, check in self.checks().items() if check.place.exists()}
 
     def censuses(self) -> dict[str, Sample]:
         """Return many fresh networks of every space inside the budget, by another seed than the study's; drawn once.
@@ -245,13 +266,13 @@ class Study:
                 for name, space in spaces.items()
             }
         except OwnBlockError as problem:
-            named = f"store {str(self.store_path)!r} does not hold the file of its own block"
+            named = f"store {self.place.name!r} does not hold the file of its own block"
             raise OwnBlockError(f"{named} ({problem}); name the study's TOML file in place of the store") from None
         return self._censuses
 
     def populations(self) -> tuple[Population, ...]:
         """Return the population of every space with the results so far. Raises: StoreError."""
-        with Store.open(self.store_path) as store:
+        with Store.open(self.place) as store:
             return store.populations()
 
     def verdicts(self, *, normalised: str | None = None) -> tuple[Verdict, ...]:
@@ -259,7 +280,7 @@ class Study:
 
         Raises: InputError as there; StoreError, also where the store was judged by another plan of looks.
         """
-        with Store.open(self.store_path) as store:
+        with Store.open(self.place) as store:
             check_plan(self.spec, store)
             return judge(self.spec, store.populations(), normalised=normalised)
 
@@ -268,7 +289,7 @@ class Study:
 
         Raises: InputError for a study that plans looks without them; StoreError; as `censuses`.
         """
-        with Store.open(self.store_path) as store:
+        with Store.open(self.place) as store:
             check_plan(self.spec, store)
             return judge_assisted(self.spec, store.populations(), self.censuses())
 
@@ -304,13 +325,10 @@ class Study:
 
         return write_report(self.findings(), self.folder)
 
-    def stamp(self) -> tuple[int, int]:
+    def stamp(self) -> tuple[Any, ...]:
         """Return what differs once the store has changed. Raises: StoreError where it is gone."""
-        try:
-            found = self.store_path.stat()
-        except OSError as problem:
-            raise StoreError(f"store {str(self.store_path)!r} cannot be read ({problem.strerror})") from None
-        return found.st_mtime_ns, found.st_size
+        with Store.open(self.place) as store:
+            return store.stamp()
 
     def findings(self, *, while_waiting: bool = True) -> "StudyReport":
         """Return all that the page says, read from the store as it is now.
@@ -320,7 +338,7 @@ class Study:
 
         It shows the study file as it was last run, which need not be the file of today.
         """
-        with Store.open(self.store_path) as store:
+        with Store.open(self.place) as store:
             censuses = self.censuses() if self.spec.comparison.assisted else None
             return tell(self.spec, store, self.checked(), censuses=censuses, while_waiting=while_waiting)
 

@@ -122,7 +122,7 @@ def check_plan(spec: StudySpec, store: Store) -> None:
     if difference is not None:
         raise StoreError(
             "store {!r} was planned to be judged otherwise: {} was {}, is {}; name the store in place of the "
-            "study file".format(str(store.path), *difference)
+            "study file".format(store.place.name, *difference)
         )
 
 

@@ -1,30 +1,29 @@
-"""The store's contract: committed means kept, twice is harmless, another study's store is refused."""
+"""A store in a file, beyond the contract: what lies on the disk, what a fault leaves of it, who may use it."""
 
-import json
 import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from netspace.errors import ExecutionError, StoreError
-from netspace.spaces.catalog import space
+from netspace.storage import network_disks
 from netspace.storage.store import Entry, Store
-from netspace.study import untrained
-from netspace.training.trial import EpochRecord, TrialResult
+from netspace.storage.tables import SCHEMA_VERSION
+from netspace.training.trial import TrialResult
+from tests.storage.recorded import FACTS, RESULTS, STUDY, TEXT, fill, populations
 
-STUDY = {"name": "test", "recipe": {"epochs": 3}, "spaces": [{"space": "anynetx_a"}]}
-
-
-def make_population(name="A", n=4):
-    taken = space("anynetx_a").sample(n, flops=(360e6, 400e6))
-    return untrained(name, taken)
+RECORDED = Path(__file__).parent.parent / "golden" / "stores"
+FINISHED = {result.trial_id for result in RESULTS}
 
 
-def finished(trial, error=0.25):
-    record = EpochRecord(epoch=1, training_loss=1.5, validation_error=error, seconds=0.5)
-    return TrialResult(trial_id=trial, status="finished", error=error, curve=(record,), seconds=1.0, images=100)
+def create(path):
+    return Store.create(path, study=STUDY, text=TEXT, facts=FACTS)
 
 
 @pytest.fixture
@@ -34,171 +33,85 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    with Store.create(path, study=STUDY, text="name = 'test'") as opened:
+    with create(path) as opened:
         yield opened
 
 
-def fill(store, *names, n=4):
-    for name in names:
-        ids = [f"{name}{i}" for i in range(n)]
-        store.add_population(make_population(name, n), definition={"name": name}, trials=ids)
+def failed(i):
+    return Entry(result=TrialResult(trial_id=f"trial {i}", status="failed", reason="x" * 3000))
 
 
-def test_what_goes_in_comes_out(store):
-    fill(store, "B", "A")
-    failure = TrialResult(trial_id="A1", status="diverged", reason="the loss was nan", seconds=2.0)
-    store.record(Entry(result=finished("A0"), versions={"torch": "1"}))
-    store.record(Entry(result=failure))
-    first, second = store.populations()
-    assert (first.name, second.name) == ("B", "A")  # the order of the study, not of the alphabet
-    expected = make_population("A")
-    assert second.networks == expected.networks
-    assert second.positions == expected.positions
-    assert second.drawn == tuple(dict(drawn) for drawn in expected.drawn)
-    assert (second.complexity.flops == expected.complexity.flops).all()
-    assert second.results == (finished("A0"), failure, None, None)
-    assert second.errors.tolist() == [0.25, float("inf")]
-    assert (second.count("diverged"), second.trained) == (1, (0, 1))
-    assert store.finished() == {"A0", "A1"}
-    assert store.text == "name = 'test'"
-
-
-def test_the_table_is_the_populations_without_specs_and_curves(store):
-    assert set(map(len, store.table().values())) == {0}
-    fill(store, "B", "A")
-    lost = TrialResult(trial_id="A1", status="diverged", reason="the loss was nan", seconds=2.0)
-    store.record(Entry(result=finished("A0")), Entry(result=lost), Entry(result=finished("B3", error=0.5)))
-    table = store.table()
-    assert table["space"] == ["B"] * 4 + ["A"] * 4
-    assert table["trial"] == ["B0", "B1", "B2", "B3", "A0", "A1", "A2", "A3"]
-    assert table["error"] == [None, None, None, 0.5, 0.25, None, None, None]
-    assert table["status"] == ["waiting"] * 3 + ["finished"] + ["finished", "diverged"] + ["waiting"] * 2
-    for i, population in enumerate(store.populations()):
-        rows = slice(4 * i, 4 * i + 4)
-        assert table["flops"][rows] == population.complexity.flops.tolist()
-        assert table["network"][rows] == [network.digest for network in population.networks]
-        assert table["draw"][rows] == list(population.positions)
-        for name in population.drawn[0]:
-            assert table[name][rows] == [drawn[name] for drawn in population.drawn]
-
-
-def test_results_that_come_together_are_committed_together(store):
-    fill(store, "A")
-    store.record(Entry(result=finished("A0", error=0.1)), Entry(result=finished("A0", error=0.9)))
-    assert store.table()["error"] == [0.1, None, None, None]  # the first of a trial stays here too
-    assert len(store.attempts()) == 2
-
-
-def test_recording_twice_keeps_the_first_result_and_both_attempts(store):
-    fill(store, "A")
-    store.record(Entry(result=finished("A0", error=0.25)))
-    store.record(Entry(result=finished("A0", error=0.99)))
-    fill(store, "A")
-    (population,) = store.populations()
-    assert population.errors.tolist() == [0.25]
-    assert [attempt["outcome"] for attempt in store.attempts()] == ["finished", "finished"]
+def killed_at(path, code):
+    """Fill a store in a process that ends by what `code` does to it."""
+    words = f"""
+import os, signal
+from pathlib import Path
+from tests.storage.test_store import *
+store = create(Path({str(path)!r}))
+fill(store)
+{code}
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", words], cwd=os.getcwd(), capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 def test_a_result_is_on_disk_when_record_returns(path):
-    code = f"""
-import os
-from pathlib import Path
-from tests.storage.test_store import STUDY, Entry, Store, fill, finished
-store = Store.create(Path({str(path)!r}), study=STUDY, text="")
-fill(store, "A")
-store.record(Entry(result=finished("A2")))
-os._exit(9)  # as if killed
+    killed_at(path, "store.record(failed(1))")
+    with create(path) as again:
+        assert again.finished() == FINISHED | {"trial 1"}
+
+
+def test_a_commit_that_was_cut_off_never_happened(path):
+    """The writer is killed when half of a commit is in the file: whoever comes first rolls it back, a reader too."""
+    cut_off = """
+with store._begin() as connection:
+    connection.exec_driver_sql("PRAGMA cache_size=1")
+    from netspace.storage.records import result_row
+    from netspace.storage.tables import RESULTS as TABLE
+    connection.execute(TABLE.insert(), [result_row(failed(i).result) for i in range(100)])
+    os.kill(os.getpid(), signal.SIGKILL)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=os.getcwd()).returncode == 9
-    with Store.create(path, study=STUDY, text="") as again:
-        assert again.finished() == {"A2"}
-
-
-@pytest.mark.parametrize(
-    ("change", "difference"),
-    [
-        ({"recipe": {"epochs": 4}}, "recipe.epochs was 3, is 4"),
-        ({"spaces": [{"space": "anynetx_b"}]}, 'spaces[0].space was "anynetx_a", is "anynetx_b"'),
-        ({"seed": 1}, "seed was absent, is 1"),
-    ],
-)
-def test_another_studys_store_is_refused_by_the_first_difference(path, change, difference):
-    Store.create(path, study=STUDY, text="").close()
-    before = path.read_bytes()
-    with pytest.raises(StoreError) as caught:
-        Store.create(path, study=STUDY | change, text="")
-    assert difference in str(caught.value)
-    assert path.read_bytes() == before
-
-
-def test_the_same_study_continues(path):
-    Store.create(path, study=STUDY, text="first").close()
-    with Store.create(path, study=json.loads(json.dumps(STUDY)), text="second", facts={"Seed": "0"}) as again:
-        assert (again.text, again.facts) == ("first", {})
-        again.describe(text="second", facts={"Seed": "0"})
-        assert (again.text, again.facts) == ("second", {"Seed": "0"})
-
-
-def test_one_process_writes_and_others_read(store, path):
-    fill(store, "A")
-    with pytest.raises(StoreError, match=f"is being written by process {os.getpid()} on "):
-        Store.create(path, study=STUDY, text="")
+    killed_at(path, cut_off)
+    journal = path.with_name(path.name + "-journal")
+    assert journal.stat().st_size > 0
     with Store.open(path) as reader:
-        assert len(reader.populations()[0]) == 4
-        with pytest.raises(ExecutionError, match="readonly"):
-            reader.record(Entry(result=finished("A0")))
+        assert reader.finished() == FINISHED
+    assert not journal.exists()
+    with create(path) as again:
+        again.record(failed(1))
+        assert again.finished() == FINISHED | {"trial 1"}
 
 
-def test_the_lock_is_free_after_its_owner(path):
-    for _ in range(2):
-        Store.create(path, study=STUDY, text="").close()
+def test_the_lock_is_free_when_its_owner_was_killed(path):
+    killed_at(path, "")
+    create(path).close()
 
 
-def test_no_store_and_no_folder(tmp_path):
-    with pytest.raises(StoreError, match="does not exist"):
-        Store.open(tmp_path / "none.db")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be written"):
-        Store.create(tmp_path / "file" / "study.db", study=STUDY, text="")
+def test_a_second_driver_is_refused_by_the_name_of_the_first_through_a_link_too(store, path, tmp_path):
+    (tmp_path / "link.db").symlink_to(path)
+    for name in (path, tmp_path / "link.db"):
+        code = f"from tests.storage.test_store import *; create(Path({str(name)!r}))"
+        second = subprocess.run([sys.executable, "-c", code], cwd=os.getcwd(), capture_output=True, text=True)
+        assert f"is being written by process {os.getpid()} on {os.uname().nodename}; wait for it" in second.stderr
+    store.record(failed(1))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(StoreError, match="cannot be written"):
-        Store.create(tmp_path / "study.db", study=STUDY, text="")
-
-
-def test_a_file_that_is_no_store_is_left_alone(tmp_path):
-    path = tmp_path / "study.db"
-    path.write_text("these are notes, not a database " * 100)
-    for make in (Store.open, lambda p: Store.create(p, study=STUDY, text="")):
-        with pytest.raises(StoreError, match="is not a netspace store"):
-            make(path)
-    assert path.read_text().startswith("these are notes")
-
-
-def test_a_newer_store_is_refused(store, path):
-    with store._engine.begin() as connection:
-        connection.execute(sa.text("update facts set value = '99' where name = 'schema'"))
-    with pytest.raises(StoreError, match="schema 99, made by a newer netspace"):
-        Store.open(path)
-
-
-def test_a_larger_sample_appends_and_a_smaller_one_is_refused(store):
-    fill(store, "A", n=3)
-    store.record(Entry(result=finished("A0")))
-    fill(store, "A", n=5)
-    (population,) = store.populations()
-    assert population.networks == make_population("A", 5).networks
-    assert population.num_draws == make_population("A", 5).num_draws
-    assert population.errors.tolist() == [0.25]
-    with pytest.raises(StoreError, match=r"networks \(=4\) must be at least 5"):
-        fill(store, "A", n=4)
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
+def test_a_truncated_store_is_one_sentence_and_left_as_it_is(store, path, kept):
+    fill(store)
+    store.close()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    for use in (lambda: Store.open(path).populations(), lambda: create(path)):
+        with pytest.raises(StoreError, match=r"damaged|it is empty, as a copy that was cut short is"):
+            use()
+    assert path.read_bytes() == content[: int(kept * len(content))]
 
 
 def test_a_store_damaged_inside_is_one_sentence(store, path):
-    fill(store, *(f"space {i}" for i in range(40)))
+    fill(store)
+    store.record(*map(failed, range(100)))
     store.close()
     content = bytearray(path.read_bytes())
     content[4 * 4096 :] = os.urandom(len(content) - 4 * 4096)
@@ -207,15 +120,177 @@ def test_a_store_damaged_inside_is_one_sentence(store, path):
         damaged.populations()
 
 
-def test_a_refused_file_gets_no_lock(tmp_path):
+def test_a_full_disk_loses_nothing_and_the_run_continues(store):
+    fill(store)
+    with store._engine.connect() as connection:  # SQLite's own limit, which ends as a full disk does
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 4}")
+    with pytest.raises(ExecutionError, match="the disk is full; free some space and run the study again"):
+        store.record(*map(failed, range(100)))
+    assert store.finished() == FINISHED
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=100000")
+    store.record(*map(failed, range(100)))
+    assert len(store.finished()) == len(FINISHED) + 100
+
+
+def test_a_small_disk_fills_and_a_read_only_one_is_read(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    code = f"""
+mount -t tmpfs -o size=1m none {disk} || exit 77
+{sys.executable} -c "
+from tests.storage.test_store import *
+store = create(Path('{disk}/study.db'))
+fill(store)
+try:
+    for i in range(1000):
+        store.record(failed(i))
+except ExecutionError as problem:
+    print(problem)
+print(len(store.finished()) == i + 3)
+store.close()
+"
+mount -o remount,ro {disk} || exit 77
+{sys.executable} -c "
+from tests.storage.test_store import *
+with Store.open(Path('{disk}/study.db')) as store:
+    print(len(store.populations()))
+try:
+    create(Path('{disk}/study.db'))
+except StoreError as problem:
+    print(problem)
+"
+"""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("mounting a small disk takes root and unshare")
+    done = subprocess.run(["unshare", "-m", "sh", "-c", code], cwd=os.getcwd(), capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip(f"a small disk cannot be mounted here ({done.stderr.strip()})")
+    full, kept, read, refused = done.stdout.splitlines()
+    assert "full; free some space" in full, done.stderr
+    assert (kept, read) == ("True", "2")
+    assert "cannot be written (Read-only file system)" in refused
+
+
+def test_no_store_and_no_folder(tmp_path):
+    with pytest.raises(StoreError, match="does not exist"):
+        Store.open(tmp_path / "none.db")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        create(tmp_path / "file" / "study.db")
+
+
+@pytest.mark.parametrize("use", [Store.open, create])
+def test_a_file_that_is_no_store_is_left_alone_and_gets_no_lock(tmp_path, use):
     path = tmp_path / "study.db"
-    path.write_text("notes")
-    with pytest.raises(StoreError):
-        Store.create(path, study=STUDY, text="")
+    path.write_text("these are notes, not a database " * 100)
+    with pytest.raises(StoreError, match="is not a netspace store"):
+        use(path)
+    assert path.read_text().startswith("these are notes")
     assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
+
+
+def test_a_database_of_somebody_else_is_left_alone(tmp_path):
+    path = tmp_path / "study.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE notes (text)")
+    engine.dispose()
+    for use in (Store.open, create):
+        with pytest.raises(StoreError, match="is not a netspace store"):
+            use(path)
 
 
 def test_sqlite_keeps_its_rollback_journal_and_full_synchronisation(store):
     with store._engine.connect() as connection:
-        assert connection.scalar(sa.text("pragma journal_mode")) == "delete"
-        assert connection.scalar(sa.text("pragma synchronous")) == 2
+        assert connection.exec_driver_sql("pragma journal_mode").scalar() == "delete"
+        assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
+
+
+MOUNTS = """\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+36 21 0:32 / /home rw,relatime shared:2 - nfs4 server:/home rw
+37 36 0:33 / /home/local rw,relatime - xfs /dev/sdb rw
+38 21 0:34 / /mnt/shared\\040disk rw,relatime - fuse.sshfs me@host: rw
+39 21 0:35 / /work rw - ext4 /dev/sdc rw
+40 21 0:36 / /work rw - lustre mgs@tcp:/work rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "kind"),
+    [
+        ("/tmp/study.db", "ext4"),
+        ("/home/me/new/study.db", "nfs4"),
+        ("/homework/study.db", "ext4"),
+        ("/home/local/study.db", "xfs"),
+        ("/mnt/shared disk/study.db", "fuse.sshfs"),
+        ("/work/study.db", "lustre"),
+    ],
+)
+def test_the_disk_of_a_path(tmp_path, monkeypatch, where, kind):
+    (tmp_path / "mounts").write_text(MOUNTS)
+    monkeypatch.setattr(network_disks, "MOUNTS", tmp_path / "mounts")
+    assert network_disks.disk(Path(where)) == kind
+    assert network_disks.network_disk(Path(where)) == (None if kind in ("ext4", "xfs") else kind)
+
+
+def test_a_network_disk_is_refused_for_writing_and_read(store, path, monkeypatch, tmp_path):
+    fill(store)
+    store.close()
+    (tmp_path / "mounts").write_text("21 1 0:30 / / rw - nfs4 server:/ rw\n")
+    monkeypatch.setattr(network_disks, "MOUNTS", tmp_path / "mounts")
+    with pytest.raises(StoreError, match=r"network file system \(nfs4\), .* or a store in PostgreSQL \(--store\)"):
+        create(path)
+    with Store.open(path) as reader:
+        assert reader.finished() == FINISHED
+    monkeypatch.setattr(network_disks, "MOUNTS", tmp_path / "none")
+    create(path).close()
+
+
+def test_every_schema_has_its_recorded_store():
+    versions = {int(re.findall(r"\d+", file.name)[0]) for file in RECORDED.glob("schema-*.db")}
+    assert versions == set(range(1, SCHEMA_VERSION + 1))
+
+
+@pytest.mark.parametrize("recorded", sorted(RECORDED.glob("schema-*.db")), ids=lambda file: file.stem)
+class TestRecordedStore:
+    def check(self, store):
+        assert (store.study, store.text, store.facts) == (STUDY, TEXT, FACTS)
+        assert [p.networks for p in store.populations()] == [p.networks for p in populations()]
+        results = [result for p in store.populations() for result in p.results if result is not None]
+        assert results == list(RESULTS)
+        assert [a["outcome"] for a in store.attempts()[:4]] == ["crashed", "finished", "diverged", "failed"]
+        assert all(attempt["error"] in (None, 0.25) for attempt in store.attempts()[:4])
+
+    def test_it_is_read_and_left_as_it_is(self, recorded, tmp_path):
+        copy = Path(shutil.copy(recorded, tmp_path))
+        with Store.open(copy) as store:
+            self.check(store)
+        assert copy.read_bytes() == recorded.read_bytes()
+
+    def test_it_is_continued(self, recorded, tmp_path):
+        copy = Path(shutil.copy(recorded, tmp_path))
+        with create(copy) as store:
+            self.check(store)
+            store.record(failed(1))
+        with Store.open(copy) as store:
+            assert store._version() == SCHEMA_VERSION
+            self.check(store)
+            assert store.finished() == FINISHED | {"trial 1"}
+
+    def test_an_upgrade_that_is_cut_off_never_began(self, recorded, tmp_path, monkeypatch):
+        copy = Path(shutil.copy(recorded, tmp_path))
+
+        def broken(connection, version):
+            connection.exec_driver_sql("ALTER TABLE attempts ADD COLUMN other FLOAT")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("netspace.storage.store.upgrade", broken)
+        monkeypatch.setattr("netspace.storage.store.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+        with pytest.raises(KeyboardInterrupt):
+            create(copy)
+        assert copy.read_bytes() == recorded.read_bytes()
+        monkeypatch.undo()
+        create(copy).close()

@@ -1,19 +1,54 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from netspace.errors import StoreError
+
+if TYPE_CHECKING:  # `netspace zoo` needs no SQLAlchemy
+    from netspace.storage.place import Place
+
+    Where = Path | Place
+else:
+    Where = Path
+
+
+def where(text: str) -> Where:
+    """Return the path of a store, or its place in PostgreSQL, which shows itself without a password."""
+    if "://" not in text:
+        return Path(text)
+    from netspace.storage.address import place_of
+
+    try:
+        return place_of(text)
+    except StoreError as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-StorePath = Annotated[Path, typer.Argument(help="A study's output folder or its study.db.", metavar="STORE")]
+StorePath = Annotated[
+    Where,
+    typer.Argument(
+        help="A study's output folder, its study.db, or a postgresql:// URL.", metavar="STORE", parser=where
+    ),
+]
 Resolution = Annotated[int, typer.Option(help="Side of the images in pixels.")]
 
 Source = Annotated[
-    Path, typer.Argument(help="A study's output folder, its study.db, or a table (.csv, .json, .parquet).")
+    Where,
+    typer.Argument(
+        help="A study's output folder, its study.db, a postgresql:// URL, or a table (.csv, .json, .parquet).",
+        parser=where,
+    ),
 ]
 Sources = Annotated[
-    list[Path], typer.Argument(help="Studies' output folders or stores, and tables (.csv, .json, .parquet).")
+    list[Where],
+    typer.Argument(
+        help="Studies' output folders or stores (postgresql:// URLs too), and tables (.csv, .json, .parquet).",
+        parser=where,
+    ),
 ]
 ErrorName = Annotated[
     str | None, typer.Option("--error-column", help="A table's column of errors.", show_default="error")

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from netspace.cli.options import Where
 from netspace.errors import InputError
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
@@ -18,13 +19,13 @@ if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
 TABLES = (".csv", ".json", ".parquet")
 
 
-def is_table(source: Path) -> bool:
+def is_table(source: Where) -> TypeGuard[Path]:
     """Whether a source is a table, by its name."""
-    return source.suffix.lower() in TABLES and not source.is_dir()
+    return isinstance(source, Path) and source.suffix.lower() in TABLES and not source.is_dir()
 
 
 def error_column(
-    sources: Sequence[Path], error: str | None, accuracy: str | None, percent: bool
+    sources: Sequence[Where], error: str | None, accuracy: str | None, percent: bool
 ) -> "ErrorColumn | None":
     """Return the column of tables that three options name; None without any. Raises: InputError."""
     if error is None and accuracy is None and not percent:
@@ -62,7 +63,7 @@ class Compared:
     assisted: bool = False
 
 
-def read_sources(sources: Sequence[Path], column: "ErrorColumn | None", normalised: str | None = None) -> Compared:
+def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normalised: str | None = None) -> Compared:
     """Return the populations of several sources, compared.
 
     `normalised` names the measure of complexity in which each pair is made alike before.
@@ -76,7 +77,7 @@ def read_sources(sources: Sequence[Path], column: "ErrorColumn | None", normalis
     from netspace.study import Study
 
     found: list[tuple[str, Population | Outcomes]] = []
-    terms: dict[Path, dict[str, Any]] = {}
+    terms: dict[Where, dict[str, Any]] = {}
     for source in sources:
         if is_table(source):
             table = read_table(source, column)

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.live import Live
@@ -56,7 +55,7 @@ def progress_line(progress: "StudyProgress") -> str:
     )
 
 
-def print_run(progress: "StudyProgress", store: Path, what: str = "") -> None:
+def print_run(progress: "StudyProgress", store: str, what: str = "") -> None:
     """Say what a run did."""
     from netspace.findings.words import count
 

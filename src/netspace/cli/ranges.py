@@ -1,12 +1,11 @@
 """The command that says which values of each parameter the best networks have, and how they move with the budget."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, Where
 from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import console, percent, print_json, print_table, table
 from netspace.errors import InputError
@@ -81,7 +80,7 @@ def ranges(
     _print_trends(trends, flat)
 
 
-def _check_alike(stores: Sequence[Path], studies: list["Study"]) -> None:
+def _check_alike(stores: Sequence[Where], studies: list["Study"]) -> None:
     """Refuse to lay a line through budgets where more than the budget differs."""
     for store, study in zip(stores[1:], studies[1:], strict=True):
         for field in ("spaces", "ranges", "stem", "num_stages", "conv_bias", "data", "recipe"):

@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 from rich.text import Text
 
-from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Where, where
 from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.errors import InputError
@@ -32,7 +31,11 @@ def samplesize(
         float | None, typer.Option(help="Difference of errors by which one of two spaces is better, in 0..1.")
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="A study's output folder or its study.db: the pilot, and the pace. Or a table.")
+        Where | None,
+        typer.Option(
+            help="A study's output folder, its study.db or a postgresql:// URL: the pilot, and the pace. Or a table.",
+            parser=where,
+        ),
     ] = None,
     spaces: Annotated[
         int | None, typer.Option(help="Spaces compared with one another.", show_default="2, or the study's")
@@ -65,11 +68,13 @@ def samplesize(
     from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
 
     column = error_column([] if store is None else [store], error, accuracy, percent)
-    table_given = store is not None and is_table(store)
-    study = None if store is None or table_given else Study.open(store)
-    populations: Sequence[Population | Outcomes] = () if study is None else study.populations()
-    if store is not None and table_given:
+    study: Study | None = None
+    populations: Sequence[Population | Outcomes] = ()
+    if store is not None and is_table(store):
         populations = read_table(store, column).populations
+    elif store is not None:
+        study = Study.open(store)
+        populations = study.populations()
     given = {"level": level, "margin": margin, "median_margin": median_margin}
     terms: dict[str, Any] = {} if study is None else study.spec.comparison.terms
     terms |= {name: value for name, value in given.items() if value is not None}
@@ -117,7 +122,7 @@ def _add_hours(told: dict[str, Any], populations: Sequence["Population | Outcome
 
 
 def _piloted(
-    store: Path | None,
+    store: "Where | None",
     populations: Sequence["Population | Outcomes"],
     power: float,
     terms: dict[str, Any],

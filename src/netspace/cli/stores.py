@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from netspace.backends import needed_by
-from netspace.cli.options import StorePath
+from netspace.cli.options import StorePath, Where, where
 from netspace.cli.tables import console
 
 app = typer.Typer(no_args_is_help=True, help="Exchange a store with other tools.")
@@ -26,17 +26,34 @@ def export(
     """
     from netspace.findings.words import count
     from netspace.storage.export import export_store  # SQLAlchemy, which the commands about networks do without
-    from netspace.study import STORE_NAME
 
     with needed_by(f"--to {to}", extra=to):
-        networks = export_store(store / STORE_NAME if store.is_dir() else store, output, to=to, overwrite=overwrite)
+        networks = export_store(store, output, to=to, overwrite=overwrite)
     console().print(f"{output}: {count(networks, 'network')}", soft_wrap=True)
+
+
+@app.command(epilog="Example: netspace store merge runs/digits elsewhere/study.db")
+def merge(
+    store: StorePath,
+    others: Annotated[
+        list[Where], typer.Argument(help="Stores of the same study, which are left as they are.", parser=where)
+    ],
+) -> None:
+    """Add to a store what others of its study hold: networks, results and attempts that it lacks.
+
+    A result that the store has already stands; another one of the same trial is kept as an attempt. Twice is harmless.
+    """
+    from netspace.findings.words import count
+    from netspace.storage.merging import merge_stores
+
+    results = merge_stores(store, others)
+    console().print(f"{store}: {count(results, 'result')}", soft_wrap=True)
 
 
 @app.command("import", epilog="Example: netspace store import digits.parquet --output runs/again")
 def import_(
     file: Annotated[Path, typer.Argument(help="A JSON or Parquet file of `netspace store export`.")],
-    output: Annotated[Path, typer.Option(help="Folder of the new store.")],
+    output: Annotated[Where, typer.Option(help="Folder of the new store, or a postgresql:// URL.", parser=where)],
 ) -> None:
     """Make the store of a JSON or Parquet export again: the same networks with the same results.
 
@@ -44,7 +61,8 @@ def import_(
     """
     from netspace.findings.words import count
     from netspace.storage.export import import_store
-    from netspace.study import STORE_NAME
+    from netspace.storage.sqlite import STORE_NAME
 
-    networks = import_store(file, output / STORE_NAME)
-    console().print(f"{output / STORE_NAME}: {count(networks, 'network')}", soft_wrap=True)
+    place = output / STORE_NAME if isinstance(output, Path) else output
+    networks = import_store(file, place)
+    console().print(f"{place}: {count(networks, 'network')}", soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, StorePath
+from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, StorePath, Where, where
 from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
 from netspace.cli.results import (
@@ -45,6 +45,10 @@ ASSISTED_ELSEWHERE = (
 def run(
     study_file: Annotated[Path, typer.Argument(help="The study's TOML file.", metavar="STUDY.toml")],
     output: Annotated[Path | None, typer.Option(help="Folder of store, page and figures.")] = None,
+    store: Annotated[
+        Where | None,
+        typer.Option(help="A postgresql:// URL for the store, instead of that folder.", metavar="URL", parser=where),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Worker processes, instead of the file's.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
@@ -57,7 +61,9 @@ def run(
     from netspace.execution.processes import ProcessExecutor
     from netspace.telling import looks_in_words
 
-    study = _open(study_file, output)
+    if isinstance(store, Path):
+        raise InputError(f"--store (={str(store)!r}) must be a postgresql:// URL; a store in a file goes by --output")
+    study = _open(study_file, output, store)
     executor = None if workers is None else ProcessExecutor(workers)
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
@@ -72,7 +78,7 @@ def run(
                 should_stop=should_stop,
                 until_decided=until_decided and one is study,
             )
-        print_run(done, one.store_path, what)
+        print_run(done, one.place.name, what)
         if done.remaining:
             raise typer.Exit(1)
         if one is study:
@@ -164,15 +170,20 @@ def compare(
 
 
 @app.command(epilog="Example: netspace report runs/digits")
-def report(store: StorePath) -> None:
+def report(
+    store: StorePath,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for those of a store in PostgreSQL.", show_default="runs/SCHEMA")
+    ] = None,
+) -> None:
     """Write the page and the figures beside a store."""
-    print_paths(_open(store).report())
+    print_paths(_open(store, output).report())
 
 
-def _open(path: Path, output: Path | None = None) -> "Study":
+def _open(source: Where, output: Path | None = None, store: "Where | None" = None) -> "Study":
     from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
 
-    return Study.open(path, output=output)
+    return Study.open(source, output=output, store=store)
 
 
 def _show_comparison(study: "Study") -> None:

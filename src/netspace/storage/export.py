@@ -7,6 +7,8 @@ from typing import Any
 
 from netspace import __version__
 from netspace.errors import InputError, StoreError, did_you_mean
+from netspace.storage.address import place_of
+from netspace.storage.place import Place
 from netspace.storage.rows import CURVE, is_store_table, populations_of, store_columns, trials_of
 from netspace.storage.store import Entry, Store
 from netspace.storage.table_files import read_columns, write_csv, write_parquet, write_whole
@@ -18,7 +20,7 @@ _ABOUT = "store"
 """The field of JSON and Parquet that holds what a store is besides its rows."""
 
 
-def export_store(path: Path, output: Path, *, to: str, overwrite: bool = False) -> int:
+def export_store(where: str | Path | Place, output: Path, *, to: str, overwrite: bool = False) -> int:
     """Write a store for another tool and return how many networks it holds.
 
     Raises: InputError for an unknown format, an output that exists (unless `overwrite`) or cannot be written;
@@ -32,7 +34,7 @@ def export_store(path: Path, output: Path, *, to: str, overwrite: bool = False) 
         raise InputError(f"--output (={str(output)!r}) exists; give another path, or --overwrite to replace it")
     if output.is_dir() and to != "tensorboard":
         raise InputError(f"--output (={str(output)!r}) is a folder; nearest: {str(output / ('networks.' + to))!r}")
-    with Store.open(path) as store:
+    with Store.open(where) as store:
         columns = store_columns(store)
         about = _about(store)
     if to == "csv":
@@ -55,7 +57,7 @@ def export_store(path: Path, output: Path, *, to: str, overwrite: bool = False) 
     return len(columns["space"])
 
 
-def import_store(file: Path, output: Path) -> int:
+def import_store(file: Path, output: str | Path | Place) -> int:
     """Make the store of a JSON or Parquet export, and return how many networks it holds.
 
     Results are those of the file, to the last bit. Attempts that gave no result are not in it, and every attempt
@@ -73,8 +75,9 @@ def import_store(file: Path, output: Path) -> int:
             f"file {str(file)!r} does not say of which study it is, as CSV cannot; import the JSON or Parquet export "
             "(`netspace compare` and `netspace ranges` take the file itself)"
         )
-    if output.exists():
-        raise StoreError(f"store {str(output)!r} exists; give another output folder")
+    place = place_of(output)
+    if place.exists():
+        raise StoreError(f"store {place.name!r} exists; give {place.elsewhere}")
     try:
         about = besides[_ABOUT] if isinstance(besides[_ABOUT], dict) else json.loads(besides[_ABOUT])
         samples = {sample["space"]: sample for sample in about["samples"]}
@@ -86,7 +89,7 @@ def import_store(file: Path, output: Path) -> int:
         raise InputError(f"file {str(file)!r}: what it says of its study is damaged ({problem})") from None
     trials = trials_of(columns)
     versions = dict(zip(columns["trial"], columns["versions"], strict=True))
-    with Store.create(output, study=study, text=text, facts=facts) as store:
+    with Store.create(place, study=study, text=text, facts=facts) as store:
         for population in populations:
             store.add_population(
                 population, definition=samples[population.name]["definition"], trials=trials[population.name]

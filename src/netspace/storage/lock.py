@@ -1,4 +1,4 @@
-"""One writing process per store, by a lock file that the operating system frees when its owner dies."""
+"""One writing process per store file, by a lock file that the operating system frees when its owner dies."""
 
 import fcntl
 import os
@@ -21,26 +21,43 @@ class WriterLock:
 
         Raises: StoreError where the folder cannot be written or another process holds the lock (it is named).
         """
-        path = store.with_name(store.name + ".lock")
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+", encoding="utf-8")
+            aim = Path(os.path.realpath(store))  # a link to a store has the store's lock
+            file = aim.with_name(aim.name + ".lock").open("a+", encoding="utf-8")
         except (OSError, ValueError) as problem:  # ValueError: a path with a null byte
-            reason = getattr(problem, "strerror", None) or problem
-            raise StoreError(f"store {str(store)!r} cannot be written ({reason}); give another output folder") from None
+            raise unwritable(store, problem) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
-            owner = file.read().strip() or "another process"
+            holder = file.read().strip()
             file.close()
-            raise StoreError(f"store {str(store)!r} is being written by {owner}; wait for it or stop it") from None
-        file.seek(0)
-        file.truncate()
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
+            raise being_written(str(store), holder) from None
+        try:
+            file.truncate(0)
+            os.write(file.fileno(), f"{this_process()}\n".encode())
+        except OSError as problem:
+            file.close()
+            raise unwritable(store, problem) from None
         return cls(file)
 
     def release(self) -> None:
         """Free the lock; the file stays, so that no two processes lock different ones."""
         self._file.close()
+
+
+def this_process() -> str:
+    """Return what others are told of this process while it writes."""
+    return f"process {os.getpid()} on {platform.node()}"
+
+
+def being_written(name: str, holder: str) -> StoreError:
+    """Return the error of a store that another process writes."""
+    return StoreError(f"store {name!r} is being written by {holder or 'another process'}; wait for it or stop it")
+
+
+def unwritable(store: Path, problem: Exception) -> StoreError:
+    """Return the error of a folder in which no store can be made or written."""
+    reason = getattr(problem, "strerror", None) or problem
+    return StoreError(f"store {str(store)!r} cannot be written ({reason}); give another output folder")

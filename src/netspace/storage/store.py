@@ -1,44 +1,39 @@
 """The store of one study: what was asked, which networks were drawn, what became of each.
 
-The contract: a result is committed when `record` returns; recording it twice is harmless; ids are content
-digests; nothing is ever deleted; a store belongs to one study and refuses another; one process writes, any
-number read. SQLite keeps its rollback journal with full synchronisation: its write-ahead log can lose data in
-the versions that Python 3.11 often carries.
+The contract, the same in a file, in memory and in PostgreSQL:
+
+- A result is committed when `record` returns; results that are recorded together are committed together.
+- Ids are content digests. The first result of a trial stands, whatever comes later: every result is kept as an attempt
+  with its error, and one that differs from what stands says so in its reason.
+- Nothing is ever deleted.
+- A store belongs to one study and refuses another. One process writes, any number read.
+- A store of an older schema is upgraded by whoever writes it; one of a newer schema is refused.
 """
 
-import datetime
 import json
-import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
-import numpy as np
 import sqlalchemy as sa
 
 from netspace import values
-from netspace.errors import StoreError
-from netspace.networks.complexity import MEASURES, Complexity
-from netspace.networks.spec import NetworkSpec
-from netspace.storage.lock import WriterLock
+from netspace.errors import ExecutionError, StoreError
+from netspace.storage import questions
+from netspace.storage.address import place_of
+from netspace.storage.place import Place, told
 from netspace.storage.population import Population
-from netspace.storage.sqlite import sqlite_engine, told
-from netspace.storage.tables import (
-    ATTEMPTS,
-    FACTS,
-    MEMBERS,
-    NETWORKS,
-    RESULTS,
-    SAMPLES,
-    SCHEMA,
-    SCHEMA_VERSION,
-)
-from netspace.training.trial import EpochRecord, TrialResult
+from netspace.storage.records import attempt_row, member_rows, network_rows, result_row
+from netspace.storage.tables import ATTEMPTS, FACTS, MEMBERS, NETWORKS, RESULTS, SAMPLES, SCHEMA, SCHEMA_VERSION
+from netspace.storage.upgrades import upgrade
+from netspace.training.trial import Status, TrialResult
 
-SQLITE_HEADER = b"SQLite format 3\x00"
+_OTHER = "another result stands"
+_ASKED_AT_ONCE = 1000
+"""How many trials one query asks for; databases limit what a query may name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +46,17 @@ class Entry:
 
 
 class Store:
-    """One study's store in one SQLite file; make it with `create` or `open`, end it with `close`."""
+    """One study's store; make it with `create` or `open`, end it with `close`."""
 
-    def __init__(self, path: Path, engine: sa.Engine, lock: WriterLock | None) -> None:
-        self.path = path
+    def __init__(self, place: Place, engine: sa.Engine, *, writable: bool) -> None:
+        self.place = place
         self._engine = engine
-        self._lock = lock
+        self._writable = writable
 
     @classmethod
     def create(
         cls,
-        path: Path,
+        where: str | Path | Place,
         *,
         study: Mapping[str, Any],
         text: str,
@@ -70,45 +65,53 @@ class Store:
     ) -> "Store":
         """Open the store of a study for writing, making it where there is none.
 
-        `study` is all that decides its results, as plain data. `text` is the study file, and `facts` are what a
-        report says of it besides; a store that stands keeps its own until `describe`. `expand` fills in what a
-        study leaves out, for the sentence that tells two studies apart.
-        Raises: StoreError where the folder is read-only, the file is no store, it belongs to another study
-        (the first difference is named), or another process writes it.
+        `where` is a path, a URL of PostgreSQL or a place. `study` is all that decides its results, as plain data.
+        `text` is the study file, and `facts` are what a report says of it besides; a store that stands keeps its own
+        until `describe`. `expand` fills in what a study leaves out, for the sentence that tells two studies apart.
+        Raises: StoreError where the place cannot be written, holds no store, belongs to another study (the first
+        difference is named), or is being written; ExecutionError where a database cannot be reached.
         """
-        existed = path.exists()
+        place = place_of(where)
+        existed = place.exists()
         if existed:
             # Read first: a store that is refused is left as it is, with no lock beside it.
-            cls._refuse_other(path, study, expand)
-        lock = WriterLock.acquire(path)
+            cls._refuse_other(place, study, expand)
+        engine = place.engine(writable=True)
         try:
-            if not path.exists():
-                _make(path, study, text, facts or {})
+            if not place.exists():
+                place.make(lambda connection: _begin_study(connection, study, text, facts or {}))
             elif not existed:
-                cls._refuse_other(path, study, expand)
-            store = cls(path, sqlite_engine(path, writable=True), lock)
+                cls._refuse_other(place, study, expand)
+            store = cls(place, engine, writable=True)
+            version = store._version()
+            if version < SCHEMA_VERSION:
+                with store._begin() as connection:
+                    upgrade(connection, version)
         except BaseException:
-            lock.release()
+            engine.dispose()
             raise
         return store
 
     @classmethod
-    def open(cls, path: Path) -> "Store":
-        """Open a store for reading. Raises: StoreError where there is none, or it is no store."""
-        if not path.is_file():
-            raise StoreError(f"store {str(path)!r} does not exist; `netspace run STUDY.toml` makes one")
-        with path.open("rb") as file:
-            if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
-                raise StoreError(f"{str(path)!r} is not a netspace store: it is no SQLite file")
-        store = cls(path, sqlite_engine(path, writable=False), None)
-        store._check_schema()
+    def open(cls, where: str | Path | Place) -> "Store":
+        """Open a store for reading. Raises: StoreError where there is none, or it is no store; ExecutionError."""
+        place = place_of(where)
+        store = cls(place, place.engine(writable=False), writable=False)
+        try:
+            version = store._version()
+            if version < SCHEMA_VERSION:
+                whole, store._engine = store._engine, place.copy_to_upgrade(store._engine)
+                whole.dispose()
+                with told(place), store._engine.begin() as connection:
+                    upgrade(connection, version)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the place."""
         self._engine.dispose()
-        if self._lock is not None:
-            self._lock.release()
 
     def __enter__(self) -> "Store":
         return self
@@ -154,7 +157,7 @@ class Store:
             if held > len(population):
                 raise StoreError(
                     f"networks (={len(population)}) must be at least {held}, as many of {population.name!r} as "
-                    f"{str(self.path)!r} holds"
+                    f"{self.place.name!r} holds"
                 )
             if held == len(population):
                 return
@@ -165,60 +168,41 @@ class Store:
                 space = {"space": population.name, "ordinal": ordinal, "definition": definition}
                 connection.execute(SAMPLES.insert(), space | sample)
             known = set(connection.scalars(sa.select(NETWORKS.c.digest)))
-            digests = [network.digest for network in population.networks]
-            rows = {
-                digest: {
-                    "digest": digest,
-                    "spec": network.to_dict(),
-                    **{m: int(getattr(population.complexity, m)[i]) for m in MEASURES},
-                }
-                for i, (digest, network) in enumerate(zip(digests, population.networks, strict=True))
-                if digest not in known
-            }
+            rows = [row for digest, row in network_rows(population).items() if digest not in known]
             if rows:
-                connection.execute(NETWORKS.insert(), list(rows.values()))
-            connection.execute(
-                MEMBERS.insert(),
-                [
-                    {
-                        "space": population.name,
-                        "position": i,
-                        "draw": population.positions[i],
-                        "drawn": dict(population.drawn[i]),
-                        "network": digests[i],
-                        "trial": trials[i],
-                    }
-                    for i in range(held, len(population))
-                ],
-            )
+                connection.execute(NETWORKS.insert(), rows)
+            connection.execute(MEMBERS.insert(), member_rows(population, trials, first=held))
 
     def record(self, *entries: Entry) -> None:
-        """Commit what became of trials, all at once; a second result of a trial leaves the first as it is.
+        """Commit what became of trials, all at once; the first result of a trial stands.
 
-        The attempt keeps an entry's `detail` (a traceback, say) where there is one, else the result's reason.
+        The attempt keeps an entry's `detail` (a traceback, say) where there is one, else the result's reason, behind
+        a word about another result that stands.
         """
-        results = {entry.result.trial_id: entry.result for entry in reversed(entries)}
+        if not entries:
+            return
+        attempts = [
+            attempt_row(e.result.trial_id, e.result.status, e.result.error, e.detail or e.result.reason, e.versions)
+            for e in entries
+        ]
         with self._begin() as connection:
-            known = set(connection.scalars(sa.select(RESULTS.c.trial).where(RESULTS.c.trial.in_(results))))
-            new = [_result_row(result) for trial, result in results.items() if trial not in known]
-            if new:
-                connection.execute(RESULTS.insert(), new)
-            attempts = [
-                _attempt_row(e.result.trial_id, e.result.status, e.detail or e.result.reason, e.versions)
-                for e in entries
-            ]
-            connection.execute(ATTEMPTS.insert(), attempts)
+            _commit(connection, [entry.result for entry in entries], attempts)
+
+    def take(self, results: Sequence[TrialResult], attempts: Sequence[Mapping[str, Any]]) -> None:
+        """Commit another store's results and attempts as they are there; those that are here already are left out."""
+        with self._begin() as connection:
+            here = {_told(attempt) for attempt in questions.attempts(connection)}
+            _commit(connection, results, [_unnumbered(attempt) for attempt in attempts], but=here)
 
     def record_attempt(self, trial: str, outcome: str, reason: str, versions: Mapping[str, str]) -> None:
         """Commit an attempt that gave no result."""
         with self._begin() as connection:
-            connection.execute(ATTEMPTS.insert(), _attempt_row(trial, outcome, reason, versions))
+            connection.execute(ATTEMPTS.insert(), attempt_row(trial, outcome, None, reason, versions))
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Return every attempt, in order: trial, outcome, reason, host, ended (UTC), versions."""
+        """Return every attempt, in order: trial, outcome, error, reason, host, ended (UTC), versions."""
         with self._read() as connection:
-            rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number))
-            return [dict(row) for row in rows.mappings()]
+            return questions.attempts(connection)
 
     def finished(self) -> frozenset[str]:
         """Return the ids of all trials that have a result, failures included."""
@@ -228,18 +212,7 @@ class Store:
     def populations(self) -> tuple[Population, ...]:
         """Return every population with the results so far, in the order of the study file."""
         with self._read() as connection:
-            samples = connection.execute(sa.select(SAMPLES).order_by(SAMPLES.c.ordinal)).mappings().all()
-            joined = (
-                sa.select(MEMBERS, NETWORKS, RESULTS)
-                .join(NETWORKS, MEMBERS.c.network == NETWORKS.c.digest)
-                .outerjoin(RESULTS, MEMBERS.c.trial == RESULTS.c.trial)
-                .order_by(MEMBERS.c.space, MEMBERS.c.position)
-            )
-            rows = connection.execute(joined).all()
-        by_space: dict[str, list[Any]] = {sample["space"]: [] for sample in samples}
-        for row in rows:
-            by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
-        return tuple(_population(sample, by_space[sample["space"]]) for sample in samples)
+            return questions.populations(connection)
 
     def table(self) -> dict[str, list[Any]]:
         """Return one row per network, as columns: all but its spec and its curve, which take far longer to read.
@@ -248,75 +221,63 @@ class Store:
         where there is no result), `error`, `seconds`, `images`, `reason`; and a column for whatever was drawn, None
         where a space has no such parameter.
         """
-        columns = [
-            *(MEMBERS.c[name] for name in ("space", "position", "draw", "network", "trial")),
-            *(NETWORKS.c[measure] for measure in MEASURES),
-            *(RESULTS.c[name] for name in ("status", "error", "seconds", "images", "reason")),
-            sa.type_coerce(MEMBERS.c.drawn, sa.Text),
-        ]
-        joined = (
-            sa.select(*columns)
-            .join(NETWORKS, MEMBERS.c.network == NETWORKS.c.digest)
-            .join(SAMPLES, MEMBERS.c.space == SAMPLES.c.space)
-            .outerjoin(RESULTS, MEMBERS.c.trial == RESULTS.c.trial)
-            .order_by(SAMPLES.c.ordinal, MEMBERS.c.position)
-        )
         with self._read() as connection:
-            rows = connection.execute(joined).all()
-        found = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in columns]
-        table = {column.name: cells for column, cells in zip(columns[:-1], found, strict=False)}
-        table["status"] = [status or "waiting" for status in table["status"]]
-        drawn = json.loads(f"[{','.join(found[-1])}]")  # one long text is read faster than many short ones
-        for name in dict.fromkeys(name for row in drawn for name in row):
-            table[name] = [row.get(name) for row in drawn]
-        return table
+            return questions.table(connection)
 
     def origins(self) -> dict[str, tuple[Any, tuple[str, ...]]]:
         """Return for every space its definition and, in the order of its networks, the trials that judge them."""
-        members = sa.select(MEMBERS.c.space, MEMBERS.c.trial).order_by(MEMBERS.c.space, MEMBERS.c.position)
-        trials: dict[str, list[str]] = {}
         with self._read() as connection:
-            spaces = connection.execute(sa.select(SAMPLES.c.space, SAMPLES.c.definition)).all()
-            for space, trial in connection.execute(members):
-                trials.setdefault(space, []).append(trial)
-        return {space: (definition, tuple(trials.get(space, ()))) for space, definition in spaces}
+            return questions.origins(connection)
+
+    def stamp(self) -> tuple[Any, ...]:
+        """Return what differs once anything has been committed; it is found in no time."""
+        with self._read() as connection:
+            return questions.stamp(connection)
 
     def _fact(self, name: str) -> str:
         with self._read() as connection:
             value = connection.scalar(sa.select(FACTS.c.value).where(FACTS.c.name == name))
         if value is None:
-            raise StoreError(f"{str(self.path)!r} is a store without its {name}; it is damaged")
+            raise StoreError(f"{self.place.name!r} is a store without its {name}; it is damaged")
         return str(value)
 
-    def _check_schema(self) -> None:
-        version = int(self._fact("schema"))
-        if version > SCHEMA_VERSION:
+    def _version(self) -> int:
+        """Return the version of the schema. Raises: StoreError for a newer one, or none."""
+        said = self._fact("schema")
+        if not said.isdecimal() or int(said) < 1:
+            raise StoreError(f"store {self.place.name!r} has schema {said!r}, which is no version; it is damaged")
+        if int(said) > SCHEMA_VERSION:
             raise StoreError(
-                f"{str(self.path)!r} has schema {version}, made by a newer netspace; this one reads up to "
+                f"{self.place.name!r} has schema {said}, made by a newer netspace; this one reads up to "
                 f"{SCHEMA_VERSION}"
             )
+        return int(said)
 
     @classmethod
     def _refuse_other(
-        cls, path: Path, study: Mapping[str, Any], expand: Callable[[dict[str, Any]], dict[str, Any]]
+        cls, place: Place, study: Mapping[str, Any], expand: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> None:
-        with cls.open(path) as stored:
-            difference = values.first_difference(expand(stored.study), expand(json.loads(json.dumps(study))))
+        store = cls(place, place.engine(writable=False), writable=False)
+        with store:
+            store._version()
+            difference = values.first_difference(expand(store.study), expand(json.loads(json.dumps(study))))
         if difference is not None:
             field, before, now = difference
             raise StoreError(
-                f"store {str(path)!r} was written by another study: {field} was {before}, is {now}; "
-                "give this study another output folder, or undo the change"
+                f"store {place.name!r} was written by another study: {field} was {before}, is {now}; "
+                f"give this study {place.elsewhere}, or undo the change"
             )
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        with told(self.path), self._engine.begin() as connection:
+        if not self._writable:
+            raise ExecutionError(f"store {self.place.name!r} was opened for reading, and nothing can be recorded")
+        with told(self.place), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _read(self) -> Iterator[sa.Connection]:
-        with told(self.path), self._engine.connect() as connection:
+        with told(self.place), self._engine.connect() as connection:
             yield connection
 
 
@@ -324,57 +285,58 @@ def _described(text: str, facts: Mapping[str, Any]) -> dict[str, str]:
     return {"text": text, "facts": json.dumps(dict(facts))}
 
 
-def _make(path: Path, study: Mapping[str, Any], text: str, facts: Mapping[str, Any]) -> None:
-    """Make an empty store aside and rename it, so that none is ever seen half made."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.unlink(missing_ok=True)
-    engine = sqlite_engine(aside, writable=True)
-    with told(path), engine.begin() as connection:
-        SCHEMA.create_all(connection)
-        rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)} | _described(text, facts)
-        connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in rows.items()])
-    engine.dispose()
-    aside.replace(path)
+def _begin_study(connection: sa.Connection, study: Mapping[str, Any], text: str, facts: Mapping[str, Any]) -> None:
+    """Make the tables of a store and say whose it is."""
+    SCHEMA.create_all(connection)
+    rows = {"schema": str(SCHEMA_VERSION), "study": json.dumps(study, sort_keys=True)} | _described(text, facts)
+    connection.execute(FACTS.insert(), [{"name": name, "value": value} for name, value in rows.items()])
 
 
-def _result_row(result: TrialResult) -> dict[str, Any]:
-    told = {name: getattr(result, name) for name in ("status", "error", "seconds", "images", "reason")}
-    return {"trial": result.trial_id, **told, "curve": values.to_dict(result.curve)}
+def _standing(connection: sa.Connection, trials: Sequence[str]) -> dict[str, tuple[str, float | None]]:
+    """Return status and error of those of some trials that have a result."""
+    found: dict[str, tuple[str, float | None]] = {}
+    for i in range(0, len(trials), _ASKED_AT_ONCE):
+        asked = sa.select(RESULTS.c.trial, RESULTS.c.status, RESULTS.c.error)
+        rows = connection.execute(asked.where(RESULTS.c.trial.in_(trials[i : i + _ASKED_AT_ONCE])))
+        found |= {trial: (status, error) for trial, status, error in rows}
+    return found
 
 
-def _attempt_row(trial: str, outcome: str, reason: str | None, versions: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        "trial": trial,
-        "outcome": outcome,
-        "reason": reason,
-        "host": platform.node(),
-        "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": dict(versions),
-    }
+def _commit(
+    connection: sa.Connection,
+    results: Sequence[TrialResult],
+    attempts: Sequence[Mapping[str, Any]],
+    but: Collection[str] = (),
+) -> None:
+    """Keep results of trials that have none, and attempts, each with a word where another result stands."""
+    first = {result.trial_id: result for result in reversed(results)}
+    standing = _standing(connection, list(first))
+    new = [result for trial, result in first.items() if trial not in standing]
+    if new:
+        connection.execute(RESULTS.insert(), [result_row(result) for result in new])
+    standing |= {result.trial_id: (result.status, result.error) for result in new}
+    rows = [{**attempt, "reason": _reason(attempt, standing)} for attempt in attempts]
+    rows = [row for row in rows if not but or _told(row) not in but]
+    if rows:
+        connection.execute(ATTEMPTS.insert(), rows)
 
 
-def _population(sample: Any, rows: list[Any]) -> Population:
-    return Population(
-        name=sample["space"],
-        networks=tuple(NetworkSpec.from_dict(row[NETWORKS.c.spec]) for row in rows),
-        results=tuple(_result(row) for row in rows),
-        drawn=tuple(row[MEMBERS.c.drawn] for row in rows),
-        positions=tuple(row[MEMBERS.c.draw] for row in rows),
-        complexity=Complexity(**{m: np.array([row[NETWORKS.c[m]] for row in rows], dtype=np.int64) for m in MEASURES}),
-        num_draws=sample["num_draws"],
-        num_in_band=sample["num_in_band"],
-    )
+def _reason(attempt: Mapping[str, Any], standing: Mapping[str, tuple[str, float | None]]) -> str | None:
+    """Return the reason of an attempt, behind a word about another result of its trial that stands."""
+    reason: str | None = attempt["reason"]
+    status, error = stands = standing.get(attempt["trial"], ("", None))
+    unknown = attempt["outcome"] == "finished" and attempt["error"] is None  # kept by schema 1
+    gave_none = attempt["outcome"] not in get_args(Status) or not status
+    if gave_none or unknown or stands == (attempt["outcome"], attempt["error"]) or (reason or "").startswith(_OTHER):
+        return reason
+    other = status if error is None else f"{status}, error {error!r}"
+    return f"{_OTHER} ({other})" + (f"; {reason}" if reason else "")
 
 
-def _result(row: Any) -> TrialResult | None:
-    if row[RESULTS.c.trial] is None:
-        return None
-    return TrialResult(
-        trial_id=row[RESULTS.c.trial],
-        status=row[RESULTS.c.status],
-        error=row[RESULTS.c.error],
-        curve=tuple(EpochRecord(**epoch) for epoch in row[RESULTS.c.curve]),
-        seconds=row[RESULTS.c.seconds],
-        images=row[RESULTS.c.images],
-        reason=row[RESULTS.c.reason],
-    )
+def _told(attempt: Mapping[str, Any]) -> str:
+    """Return what tells an attempt from others, whatever its number."""
+    return json.dumps(_unnumbered(attempt), sort_keys=True)
+
+
+def _unnumbered(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attempt.items() if name != "number"}
