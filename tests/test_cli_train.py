@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import netspace as ns
@@ -59,6 +60,19 @@ def test_the_chapter_s_recipe_is_its_own_and_what_is_said_replaces_parts_of_it(f
     assert (recipe["epochs"], recipe["momentum"]) == (1, 0.5)
 
 
+def test_an_array_file_judged_by_the_balanced_error(folder):
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8)).astype(np.uint8)
+    np.savez(folder / "mine.npz", images=images, labels=np.repeat([0, 1], (160, 40)))
+    words = ("mine.json", "--data", "npz:mine.npz", "--metric", "balanced_error", "--class-weights", "balanced")
+    first, epoch, last = train(
+        *words, "--epochs", "1", "--batch-size", "50", "--threads", "1", "--test", cwd=folder
+    ).stdout.splitlines()
+    assert first == "mine.json by torch on npz:mine.npz: 139 training images of 1x8x8 in 2 classes"
+    assert ", balanced validation error " in epoch
+    assert last.startswith("balanced validation error ")
+    assert ", balanced test error " in last
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -66,13 +80,19 @@ def test_the_chapter_s_recipe_is_its_own_and_what_is_said_replaces_parts_of_it(f
         (("--data", "digit"), "name (='digit') is no data set; did you mean 'digits'?"),
         (("--batch-size", "5000"), "batch_size (=5000) must be at most the number of training images (=1000)"),
         (("--recipe", "capter"), "recipe 'capter' does not exist; did you mean 'chapter'?"),
+        (
+            ("--metric", "balanced"),
+            "metric (='balanced') must be one of error, balanced_error; did you mean 'balanced_error'?",
+        ),
+        (("--class-weights", "even"), "class_weights (='even') must be one of equal, balanced"),
+        (("--data", "npz:no.npz"), "npz:no.npz: {}/no.npz is not a file"),
         (("--epochs", "0"), "epochs (=0) must be a whole number of at least 1"),
         (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
     ],
 )
 def test_wrong_words_are_one_sentence(folder, words, sentence):
     done = train(*WORDS, *words, cwd=folder, check=2)
-    assert done.stderr == f"netspace: {sentence}\n"
+    assert done.stderr == f"netspace: {sentence.format(folder)}\n"
 
 
 def test_a_network_that_diverges_fails_and_is_not_saved(folder):

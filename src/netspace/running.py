@@ -31,7 +31,7 @@ class StudyProgress:
 
     `failures` counts diverged and failed networks among all results. `seconds` since the run began;
     `images` trained in it; `best_error` in [0, 1] of all results, None before the first. `spared` networks need no
-    training, since every pair that they would serve is decided.
+    training, since every pair that they would serve is decided. `metric` is the recipe's, of which the error is.
     """
 
     total: int
@@ -42,6 +42,7 @@ class StudyProgress:
     seconds: float
     best_error: float | None
     spared: int = 0
+    metric: str = "error"
 
     @property
     def remaining(self) -> int:
@@ -139,6 +140,7 @@ class Run:
             images=self._images,
             seconds=time.monotonic() - self._begun,
             best_error=min(self._errors, default=None),
+            metric=next((trial.recipe.metric for trial in self._trials.values()), "error"),
         )
 
     def _take(self, events: Sequence[Event]) -> list[Trial]:

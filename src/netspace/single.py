@@ -15,6 +15,7 @@ from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.epochs import Batches, share_wrong
+from netspace.training.metrics import check_judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -52,11 +53,13 @@ def train_network(
 ) -> Trained:
     """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
 
-    Raises: InputError where a batch is larger than the data, the data have no test split, or the backend has no such
-    network; MissingFrameworkError.
+    Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
+    metric takes, or the backend has no such network; MissingFrameworkError.
     """
     if test and data.test is None:
         raise InputError(f"test: {data.name!r} was opened without its test split")
+    if test and data.test is not None:
+        check_judged(recipe.metric, data.test.labels, data.class_names, "test")
     trial = Trial(
         network=fitted(spec, data), recipe=recipe, data=data.fingerprint, seed=seed, backend=backend, threads=threads
     )
@@ -69,6 +72,9 @@ def train_network(
     if test and data.test is not None and result.error is not None:
         batches = Batches(trial, data)
         test_error = share_wrong(
-            lambda images: trainer.logits(network, batches.normalised(images)), data.test.images, data.test.labels
+            lambda images: trainer.logits(network, batches.normalised(images)),
+            data.test.images,
+            data.test.labels,
+            recipe.metric,
         )
     return Trained(network=network, trial=trial, result=result, test_error=test_error)

@@ -42,6 +42,7 @@ from netspace.telling import (
     undecided_spaces,
 )
 from netspace.training.data import Dataset
+from netspace.training.metrics import check_judged
 from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.trial import Trial
 
@@ -354,6 +355,7 @@ class Study:
         recipe = self.spec.recipe
         try:
             recipe.steps_per_epoch(len(data.training))
+            check_judged(recipe.metric, data.validation.labels, data.class_names, "validation")
         except InputError as problem:
             raise StudyFileError(f"recipe.{problem}") from None
         if recipe.shift >= data.resolution:

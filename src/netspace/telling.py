@@ -206,6 +206,8 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
     }
+    if recipe.metric == "balanced_error":
+        rows["Judged by"] = "balanced error: the mean over the classes of the share of a class's images that are wrong"
     if spec.looks:
         rows["Looks"] = looks_in_words(spec)
     return {"rows": rows, "notes": list(data.notes)}
@@ -245,4 +247,5 @@ def _extras(recipe: TrainingRecipe) -> str:
         "mirrored images": recipe.flip,
         "images shifted by up to {} pixels": recipe.shift,
     }
-    return "".join(f", {text.format(f'{value:g}')}" for text, value in extras.items() if value)
+    weighted = ", losses weighted so that all classes count alike" * (recipe.class_weights == "balanced")
+    return weighted + "".join(f", {text.format(f'{value:g}')}" for text, value in extras.items() if value)

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from netspace.backends import BACKENDS, get_backend
 from netspace.errors import InputError, MissingFrameworkError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.training.data import DataChoice, load
+from netspace.training.epochs import Batches
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 
@@ -69,6 +71,7 @@ def test_the_same_trial_gives_the_same_numbers(backend, digits):
         {"recipe": {"weight_decay": 0.1}},
         {"recipe": {"warmup_epochs": 1.0}},
         {"recipe": {"schedule": "constant"}},
+        {"recipe": {"class_weights": "balanced"}},
         {"recipe": {"precision": "bfloat16"}},
     ],
     ids=str,
@@ -107,6 +110,42 @@ def test_a_network_that_diverges_is_a_result(backend, digits):
     assert result.error is None
     assert result.judged_error == float("inf")
     assert "loss" in result.reason
+
+
+@pytest.fixture(scope="module")
+def uneven(digits):
+    """Digits of which half the classes are rare, in training and in validation."""
+
+    def thinned(split):
+        return split.take(np.flatnonzero((split.labels < 5) | (np.arange(len(split)) % 4 == 0)))
+
+    return dataclasses.replace(digits, training=thinned(digits.training), validation=thinned(digits.validation))
+
+
+def test_class_weights_are_those_of_pytorch(backend, uneven):
+    # One step over all images: the loss is that of the initial weights, here the same in every framework.
+    torch = get_backend("torch")
+    weights = torch.arrays(torch.build(SPEC, seed=0))
+    recipe = {"epochs": 1, "batch_size": len(uneven.training), "label_smoothing": 0.1, "class_weights": "balanced"}
+    weighted = trial(uneven, recipe=recipe)
+    equal = dataclasses.replace(weighted, recipe=dataclasses.replace(weighted.recipe, class_weights="equal"))
+    ours, theirs, plain = (
+        trainer.train(one, uneven, network=trainer.with_arrays(SPEC, weights)).curve[0].training_loss
+        for trainer, one in ((backend, weighted), (torch, weighted), (backend, equal))
+    )
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    assert ours != pytest.approx(plain, rel=1e-4)
+
+
+def test_the_balanced_error_is_that_of_the_network(backend, uneven):
+    asked = trial(uneven, recipe={"metric": "balanced_error"})
+    network = backend.build(SPEC, seed=asked.stream_seed("initialisation"))
+    result = backend.train(asked, uneven, network=network)
+    images, labels = Batches(asked, uneven).normalised(uneven.validation.images), uneven.validation.labels
+    wrong = backend.logits(network, images).argmax(1) != labels
+    expected = np.mean([wrong[labels == label].mean() for label in range(10)])
+    assert result.error == pytest.approx(expected, abs=0.005)  # of an image or two by another rounding
+    assert backend.train(trial(uneven), uneven).error != result.error
 
 
 def test_the_test_split_is_not_needed(backend, digits):

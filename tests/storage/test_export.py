@@ -115,6 +115,7 @@ def test_csv_is_a_row_per_network_that_no_spreadsheet_runs(path, tmp_path):
 def test_parquet_has_types_and_says_whose_it_is(path, tmp_path):
     table = parquet.read_table(exported(path, tmp_path, "parquet"))
     about = table.schema.metadata
+    assert about[b"metric"] == b"error"
     assert (about[b"study_name"], about[b"data_fingerprint"], about[b"netspace_version"]) == (b"kept", b"f1", b"0.1.0")
     types = {name: str(table.schema.field(name).type) for name in ("flops", "error", "images", "curve_seconds", "spec")}
     assert list(types.values()) == ["int64", "double", "int64", "list<element: double>", "string"]

@@ -71,7 +71,8 @@ class TestDataChoice:
             ),
             (
                 {"name": "imagenet"},
-                "name (='imagenet') is no data set; known: digits, fashion_mnist, folder:PATH",
+                "name (='imagenet') is no data set; known: cifar10, cifar100, digits, fashion_mnist, folder:PATH, "
+                "hub:OWNER/NAME, npz:PATH, parquet:PATH",
             ),
             ({"name": "digits:8"}, "name (='digits:8') is no data set; did you mean 'digits'?"),
             ({"name": "folder:"}, "name (='folder:') must give a path, as in 'folder:PATH'"),
@@ -104,11 +105,12 @@ class TestDataChoice:
             ),
             (
                 {"name": "digits", "grayscale": True},
-                "grayscale (=True) is for 'folder:PATH' only; leave it out for 'digits'",
+                "grayscale (=True) is for folder:PATH, parquet:PATH, hub:OWNER/NAME only; leave it out for 'digits'",
             ),
             (
                 {"name": "fashion_mnist", "skip_unreadable": True},
-                "skip_unreadable (=True) is for 'folder:PATH' only; leave it out for 'fashion_mnist'",
+                "skip_unreadable (=True) is for folder:PATH, parquet:PATH, hub:OWNER/NAME only; leave it out for "
+                "'fashion_mnist'",
             ),
         ],
     )

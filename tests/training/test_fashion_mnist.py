@@ -4,9 +4,6 @@ import hashlib
 import os
 import socket
 import struct
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -183,26 +180,6 @@ class TestDamage:
         (folder / TRAIN_LABELS).write_bytes(idx(np.arange(120) % 9))
         with pytest.raises(DataError, match=r"class 'Ankle boot' keeps 0 training and 0 validation of its 0 images"):
             load(CHOICE, data_dir=folder)
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def served(tmp_path, monkeypatch):
-    """A folder and the address at which it is served."""
-    monkeypatch.setenv("no_proxy", "*")
-    folder = tmp_path / "served"
-    folder.mkdir()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield folder, f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 class TestDownload:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from netspace.errors import DataError
 from netspace.training.data import DataChoice, load
+from netspace.training.decoding import Decoding
 from netspace.training.image_folder import ImageFolder
 
 ORIENTATION = 0x0112
@@ -188,7 +189,7 @@ class TestPixels:
     def read(self, tmp_path, pixels, name="odd.png", grayscale=False, resolution=2, **options):
         path = paint(tmp_path / "train" / "a" / name, pixels, **options)
         paint(tmp_path / "train" / "b" / "even.png", np.zeros((resolution, resolution, 3)))
-        found = ImageFolder(path=tmp_path, grayscale=grayscale).read(resolution)
+        found = ImageFolder(path=tmp_path, decoding=Decoding(grayscale=grayscale)).read(resolution)
         assert found.training.labels.tolist() == [0, 1]
         assert path.exists()
         return found.training.images[0], [note for note in found.notes if "odd" not in note]

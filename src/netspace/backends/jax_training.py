@@ -26,7 +26,7 @@ from netspace.backends.translated import TranslatedBackend, check_threads
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import EVALUATION_BATCH, Batches, run_epochs, share_wrong
+from netspace.training.epochs import EVALUATION_BATCH, Batches, loss_weights, run_epochs, share_wrong
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import ByteArray, IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -84,7 +84,8 @@ class JaxBackend(TranslatedBackend):
         steps = recipe.steps_per_epoch(len(data.training.labels))
         if network is None:
             network = self.build(trial.network, seed=trial.stream_seed("initialisation"))
-        trained = Trained(network, recipe, seed=trial.stream_seed("dropping"))
+        weights = loss_weights(trial, data)
+        trained = Trained(network, recipe, seed=trial.stream_seed("dropping"), class_weights=weights)
         batches = Batches(trial, data)
 
         def train_epoch(done: int, chosen: list[IndexArray]) -> float:
@@ -103,7 +104,7 @@ class JaxBackend(TranslatedBackend):
                 padding = ((0, room - len(images)), (0, 0), (0, 0), (0, 0))
                 return trained.logits(np.pad(batches.normalised(images), padding))[: len(images)]
 
-            return share_wrong(logits, data.validation.images, data.validation.labels)
+            return share_wrong(logits, data.validation.images, data.validation.labels, recipe.metric)
 
         return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
 
@@ -115,8 +116,11 @@ class JaxBackend(TranslatedBackend):
 class Trained:
     """A network in training: all numbers that a step changes, and the two functions compiled for them."""
 
-    def __init__(self, network: AnyNet, recipe: TrainingRecipe, *, seed: int) -> None:
+    def __init__(
+        self, network: AnyNet, recipe: TrainingRecipe, *, seed: int, class_weights: npt.NDArray[Any] | None = None
+    ) -> None:
         self._network = network
+        self._class_weights = class_weights
         self._recipe = recipe
         self._step, self._logits = compiled(network.spec, recipe.precision)
         weights, statistics = nnx.state(network, nnx.Param, nnx.BatchStat)
@@ -127,7 +131,9 @@ class Trained:
         """Take one step at a learning rate, and return the total loss with this step's added; nothing is waited for."""
         recipe = self._recipe
         choices = np.array([rate, recipe.momentum, recipe.weight_decay, recipe.label_smoothing], np.float32)
-        self._numbers, total_loss = self._step(self._numbers, images, labels.astype(np.int32), choices, total_loss)
+        self._numbers, total_loss = self._step(
+            self._numbers, images, labels.astype(np.int32), choices, total_loss, self._class_weights
+        )
         return total_loss
 
     def logits(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -158,14 +164,22 @@ def compiled(spec: NetworkSpec, precision: str) -> tuple[Callable[..., Any], Cal
     network.eval()
     evaluation = nnx.graphdef(network)
 
-    def step(numbers: list[Array], images: Array, labels: Array, choices: Array, total_loss: Array) -> Any:
+    def step(
+        numbers: list[Array],
+        images: Array,
+        labels: Array,
+        choices: Array,
+        total_loss: Array,
+        class_weights: Array | None,
+    ) -> Any:
         weights, statistics, streams, velocity = jax.tree.unflatten(structure, numbers)
         rate, momentum, weight_decay, label_smoothing = choices
 
         def loss_of(weights: nnx.State) -> tuple[Array, Any]:
             trained = nnx.merge(training, weights, statistics, streams, copy=True)
             targets = optax.smooth_labels(jax.nn.one_hot(labels, spec.num_classes), label_smoothing)
-            loss = optax.softmax_cross_entropy(trained(images).astype(jnp.float32), targets).mean()
+            losses = optax.softmax_cross_entropy(trained(images).astype(jnp.float32), targets)
+            loss = (losses if class_weights is None else losses * class_weights[labels]).mean()
             return loss, nnx.state(trained, nnx.BatchStat, nnx.RngState)
 
         (loss, changed), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)

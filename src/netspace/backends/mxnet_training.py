@@ -18,7 +18,7 @@ from netspace.backends.translated import TranslatedBackend
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import Batches, check_images, run_epochs, share_wrong
+from netspace.training.epochs import Batches, check_images, loss_weights, run_epochs, share_wrong
 from netspace.training.splits import IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -84,6 +84,7 @@ class MXNetBackend(TranslatedBackend):
         # Dropout and stochastic depth draw from MXNet's own generator, whose seeds have 32 bits.
         mx.random.seed(trial.stream_seed("dropping") % 2**31)
         batches = Batches(trial, data)
+        weights = loss_weights(trial, data)
         targets = smoothed(trial.network.num_classes, recipe.label_smoothing)
         cross_entropy = mx.gluon.loss.SoftmaxCrossEntropyLoss(sparse_label=False)
         optimiser = mx.optimizer.SGD(
@@ -97,7 +98,10 @@ class MXNetBackend(TranslatedBackend):
                 images, labels = batches(chosen)
                 x, y = array(images.transpose(0, 3, 1, 2)), array(targets[labels])
                 with mx.autograd.record():
-                    loss = cross_entropy(trained(x), y).mean()
+                    losses_of_images = cross_entropy(trained(x), y)
+                    if weights is not None:
+                        losses_of_images = losses_of_images * array(weights[labels])
+                    loss = losses_of_images.mean()
                 loss.backward()
                 set_rate(optimiser, recipe.rate(step, steps), recipe.momentum)
                 trainer.step(1)
@@ -111,6 +115,7 @@ class MXNetBackend(TranslatedBackend):
                 lambda images: self.logits(trained, batches.normalised(images)),
                 data.validation.images,
                 data.validation.labels,
+                recipe.metric,
             )
 
         return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)

@@ -79,16 +79,19 @@ def loss(recipe: TrainingRecipe) -> keras.losses.Loss:
 class ValidationError(keras.callbacks.Callback):
     """Judges a network after every epoch: `error` in [0, 1], and "validation_error" in Keras's logs and history."""
 
-    def __init__(self, split: Split, normalise: Callable[[ByteArray], FloatArray]) -> None:
+    def __init__(self, split: Split, normalise: Callable[[ByteArray], FloatArray], metric: str = "error") -> None:
         super().__init__()
         self.error = 1.0
-        self._split, self._normalise = split, normalise
+        self._split, self._normalise, self._metric = split, normalise, metric
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Take the share of the split's images whose highest logit is not their label's."""
+        """Take the split's error, by whether each image's highest logit is its label's."""
         network = self.model
         self.error = share_wrong(
-            lambda images: network.predict_on_batch(self._normalise(images)), self._split.images, self._split.labels
+            lambda images: network.predict_on_batch(self._normalise(images)),
+            self._split.images,
+            self._split.labels,
+            self._metric,
         )
         if logs is not None:
             logs["validation_error"] = self.error

@@ -22,7 +22,7 @@ from netspace.errors import InputError
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import Batches, FloatArray, check_images, run_epochs
+from netspace.training.epochs import Batches, FloatArray, check_images, loss_weights, run_epochs
 from netspace.training.splits import IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -113,12 +113,14 @@ def train(
         loss=loss(recipe),
         jit_compile=keras.config.backend() == "jax",  # which cannot train otherwise
     )
-    judge = ValidationError(data.validation, batches.normalised)
+    judge = ValidationError(data.validation, batches.normalised, recipe.metric)
+    weights = loss_weights(trial, data)
     classes = np.eye(trial.network.num_classes, dtype=np.float32)
 
-    def batches_of(chosen: list[IndexArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+    def batches_of(chosen: list[IndexArray]) -> Iterator[tuple[FloatArray, ...]]:
         for images, labels in map(batches, chosen):
-            yield images, classes[labels]
+            # Keras divides by the number of images, not by the sum of their weights.
+            yield (images, classes[labels], *(() if weights is None else (weights[labels],)))
 
     def train_epoch(done: int, chosen: list[IndexArray]) -> float:
         epoch = done // steps

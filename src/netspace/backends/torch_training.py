@@ -22,7 +22,8 @@ from netspace.backends.torch_model import AnyNet, arrays, build, own_types, with
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import EVALUATION_BATCH, check_images, run_epochs
+from netspace.training.epochs import EVALUATION_BATCH, check_images, loss_weights, run_epochs
+from netspace.training.metrics import judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import ByteArray, IndexArray, Split
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -115,6 +116,8 @@ def train(
     # Dropout and stochastic depth draw from PyTorch's own generator.
     torch.manual_seed(trial.stream_seed("dropping"))
     images, labels = data.training.images, torch.tensor(data.training.labels)
+    weights = loss_weights(trial, data)
+    class_weights = None if weights is None else torch.from_numpy(weights)
     normalise = Normalise(data)
     augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation"))
 
@@ -127,7 +130,7 @@ def train(
                 group["lr"] = recipe.rate(step, steps)
             with autocast(recipe):
                 logits = network(batch)
-            loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.label_smoothing)
+            loss = mean_loss(logits.float(), labels[chosen], recipe.label_smoothing, class_weights)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -141,21 +144,30 @@ def train(
         return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
 
 
+def mean_loss(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None) -> Tensor:
+    """Return the mean over images of their cross-entropy [nats], times their class's weight where there are such."""
+    if class_weights is None:
+        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    # PyTorch's own weights divide by their sum over the batch, and spread the smoothed part by weight.
+    losses = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
+    return (losses * class_weights[labels]).mean()
+
+
 @torch.no_grad()
 def error(network: nn.Module, split: Split, normalise: "Normalise", recipe: TrainingRecipe) -> float:
-    """Return the share of images, in [0, 1], whose highest logit is not their label's.
+    """Return the recipe's error in [0, 1], by whether each image's highest logit is its label's.
 
     A network whose logits are not finite is wrong on that image.
     """
     network.eval()
     labels = torch.tensor(split.labels)
-    wrong = torch.zeros((), dtype=torch.int64)
+    wrong = torch.ones(len(labels), dtype=torch.bool)
     for chosen in np.split(np.arange(len(labels)), range(EVALUATION_BATCH, len(labels), EVALUATION_BATCH)):
         with autocast(recipe):
             logits = network(normalise(split.images[chosen])).float()
         right = (logits.argmax(1) == labels[chosen]) & logits.isfinite().all(1)
-        wrong += (~right).sum()
-    return int(wrong) / len(labels)
+        wrong[chosen] = ~right
+    return judged(wrong.numpy(), split.labels, recipe.metric)
 
 
 class Normalise:

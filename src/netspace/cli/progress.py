@@ -51,7 +51,7 @@ def progress_line(progress: "StudyProgress") -> str:
     return (
         f"{done}/{progress.total} networks, {progress.failures} failed, "
         f"{progress.images_per_second:,.0f} images/s, {clock(left) if left is not None else '?'} left, "
-        f"best error {percent(progress.best_error)}"
+        f"best {'balanced ' * (progress.metric != 'error')}error {percent(progress.best_error)}"
     )
 
 

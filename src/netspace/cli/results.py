@@ -10,6 +10,7 @@ from rich.text import Text
 
 from netspace import values
 from netspace.cli.tables import console, percent, print_table, table
+from netspace.training.metrics import metric_name
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Verdict
@@ -19,7 +20,9 @@ if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
 
 def print_status(name: str, populations: Sequence["Population"]) -> None:
     """Print what a store holds, a line per space."""
-    fields = ("draws", "in budget", "networks", "finished", "diverged", "failed", "waiting", "best error")
+    counted = ("draws", "in budget", "networks", "finished", "diverged", "failed", "waiting")
+    balanced = any(population.metric != "error" for population in populations)
+    fields = (*counted, f"best {'balanced ' * balanced}error")
     lines = table("space", right=fields)
     for population in populations:
         row = counts(population)
@@ -44,13 +47,15 @@ def counts(population: "Population") -> dict[str, Any]:
     }
 
 
-LAST_EPOCH = "validation error at the last epoch"
+def last_epoch(metric: str) -> str:
+    """Return what the errors of a study are, by its recipe's metric."""
+    return f"{metric_name(metric)} at the last epoch"
 
 
 def print_comparison(
     populations: Sequence["Population | Outcomes"],
     verdicts: Sequence["Verdict"],
-    title: str = LAST_EPOCH,
+    title: str,
     looks: Sequence[int] = (),
 ) -> None:
     """Print the distributions of errors, and the verdict of every pair."""

@@ -13,8 +13,8 @@ from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sou
 from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
 from netspace.cli.results import (
-    LAST_EPOCH,
     counts,
+    last_epoch,
     print_assisted,
     print_comparison,
     print_effects,
@@ -145,7 +145,8 @@ def compare(
     if len(sources) == 1 and not is_table(sources[0]):
         study = _open(sources[0])
         populations: Sequence[Population | Outcomes] = study.populations()
-        verdicts, title, looks = study.verdicts(normalised=normalised), LAST_EPOCH, study.spec.looks
+        verdicts, looks = study.verdicts(normalised=normalised), study.spec.looks
+        title = last_epoch(study.spec.recipe.metric)
         if assisted or study.spec.comparison.assisted:
             rows = study.assisted()
             told = {"assisted": without_infinities(rows)}
@@ -190,7 +191,8 @@ def _show_comparison(study: "Study") -> None:
     from netspace.telling import beside_covariates
 
     rows = study.assisted() if study.spec.comparison.assisted else ()
-    print_comparison(study.populations(), beside_covariates(study.verdicts(), rows), looks=study.spec.looks)
+    title = last_epoch(study.spec.recipe.metric)
+    print_comparison(study.populations(), beside_covariates(study.verdicts(), rows), title, study.spec.looks)
     print_assisted(rows)
 
 

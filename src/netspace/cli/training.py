@@ -13,6 +13,8 @@ from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
 from netspace.errors import CheckpointError, ExecutionError
 from netspace.machine import usable_cores
+from netspace.training.kinds import NAMES
+from netspace.training.metrics import metric_name
 from netspace.training.recipe import named_recipe
 from netspace.training.trial import EpochRecord
 
@@ -22,7 +24,7 @@ app = typer.Typer()
 @app.command(epilog="Example: netspace train regnetx32 --data fashion_mnist --resolution 96 --output best")
 def train(
     name: Annotated[str, typer.Argument(help=SOURCES, metavar="NETWORK")],
-    data: Annotated[str, typer.Option(help="digits, fashion_mnist or folder:PATH.")] = "fashion_mnist",
+    data: Annotated[str, typer.Option(help=f"{', '.join(NAMES)}.")] = "fashion_mnist",
     resolution: Annotated[
         int | None, typer.Option(help="Side of the images in pixels.", show_default="the data's own")
     ] = None,
@@ -43,6 +45,13 @@ def train(
     flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the training images.")] = None,
     shift: Annotated[int | None, typer.Option(help="Move training images by up to so many pixels.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32 or bfloat16.", show_default="float32")] = None,
+    class_weights: Annotated[
+        str | None, typer.Option(help="equal, or balanced: all classes count alike in the loss.", show_default="equal")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="error, or balanced_error: the mean of each class's share wrong.", show_default="error"),
+    ] = None,
     training_share: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
@@ -69,6 +78,8 @@ def train(
         "flip": flip,
         "shift": shift,
         "precision": precision,
+        "class_weights": class_weights,
+        "metric": metric,
     }
     said = {field: value for field, value in given.items() if value is not None}
     used = dataclasses.replace(named_recipe(recipe, backend), **said)
@@ -84,7 +95,7 @@ def train(
         if not as_json:
             print(
                 f"epoch {record.epoch}/{used.epochs}: training loss {record.training_loss:.4f}, "
-                f"validation error {percent(record.validation_error)}, {record.seconds:.1f} s",
+                f"{metric_name(used.metric)} {percent(record.validation_error)}, {record.seconds:.1f} s",
                 flush=True,
             )
 
@@ -113,9 +124,12 @@ def train(
     if done.result.error is None:
         raise ExecutionError(f"{name} has no result: {done.result.reason}")
     if not as_json:
-        judged = "" if done.test_error is None else f", test error {percent(done.test_error)}"
+        test_name = metric_name(used.metric, "test")
+        judged = "" if done.test_error is None else f", {test_name} {percent(done.test_error)}"
         saved = "" if output is None else f"; the network is in {output}"
-        print(f"validation error {percent(done.result.error)}{judged} after {clock(done.result.seconds)}{saved}")
+        print(
+            f"{metric_name(used.metric)} {percent(done.result.error)}{judged} after {clock(done.result.seconds)}{saved}"
+        )
 
 
 def _make_room(folder: Path) -> None:

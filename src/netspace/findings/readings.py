@@ -10,6 +10,7 @@ import numpy.typing as npt
 from netspace.networks.spec import NetworkSpec
 from netspace.stats.edf import EDF
 from netspace.storage.population import Population
+from netspace.training.metrics import metric_name
 from netspace.training.trial import TrialResult
 
 FloatArray = npt.NDArray[np.float64]
@@ -66,6 +67,11 @@ def num_failed(population: Population) -> int:
 def all_errors(population: Population) -> FloatArray:
     """Return an error per network: infinite for failures, NaN for those not yet trained; (networks,)."""
     return np.array([math.nan if r is None else r.judged_error for r in population.results], dtype=np.float64)
+
+
+def error_name(populations: Sequence[Population]) -> str:
+    """Return what the errors of some populations are called; those of one study have one name."""
+    return metric_name(next((population.metric for population in populations), "error"))
 
 
 def error_span(columns: Iterable[FloatArray]) -> tuple[float, float] | None:

@@ -104,7 +104,7 @@ class Curves {
       lines.push(element("svg:path", { class: "rule", d: `M${x} ${bottom}v5` }));
       lines.push(element("svg:text", { class: "along", x, y: bottom + 18 }, word(error)));
     }
-    const title = `validation error${this.view.log ? ", logarithmic axis" : ""}`;
+    const title = `${this.data.error}${this.view.log ? ", logarithmic axis" : ""}`;
     lines.push(element("svg:text", { class: "along quiet", x: this.left + this.across / 2, y: height - 4 }, title));
     return lines;
   }

@@ -36,7 +36,7 @@ def draw_distributions(
     axes = sheet.add_axes(_LEFT, _BOTTOM + under, across, up)
     scale = error_scale(readings.error_span(population.errors for population in populations), spacing=40.0 / across)
     scale.apply(axes, "x")
-    _frame(axes, "validation error" + (", logarithmic axis" if scale.is_log else ""))
+    _frame(axes, readings.error_name(populations) + (", logarithmic axis" if scale.is_log else ""))
     alike = "" if weighing == "networks" else f", each level of {weighing} counted alike"
     sheet.write(0.0, sheet.height - 12.0, f"share of networks with at most this error{alike}")
     for position, edf in enumerate(edfs):

@@ -7,6 +7,7 @@ into SVG or PNG.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from netspace.findings import readings
 from netspace.report import lines, scatter
 from netspace.report.bars import importance_panels
 from netspace.report.distribution import draw_distributions
@@ -40,7 +41,7 @@ def edf_figure(
 
 def complexity_figure(populations: Sequence[Population]) -> "Figure":
     """Return the error of each network against flops, params and activations, on logarithmic axes."""
-    title = "Validation error against complexity"
+    title = f"{readings.error_name(populations).capitalize()} against complexity"
     return compose(scatter.complexity_panels(populations), title=title, columns=3, legend=populations)
 
 
@@ -49,7 +50,7 @@ def parameter_figure(populations: Sequence[Population], ranges: Sequence[Mapping
 
     `ranges` are rows of `findings.ranges`: where the best values lie is marked at the top of the panels.
     """
-    title = "Validation error against parameters"
+    title = f"{readings.error_name(populations).capitalize()} against parameters"
     return compose(scatter.parameter_panels(populations, ranges), title=title, columns=4, legend=populations)
 
 
@@ -62,7 +63,7 @@ def staircase_figure(populations: Sequence[Population], *, best: int = 3) -> "Fi
 
 def learning_curve_figure(populations: Sequence[Population]) -> "Figure":
     """Return validation error by epoch: a faint line per network, the median of each space in bold."""
-    title = "Validation error by epoch; the median in bold"
+    title = f"{readings.error_name(populations).capitalize()} by epoch; the median in bold"
     drawn = lines.learning_curve_panels(populations)
     return compose(drawn, title=title, columns=columns_for(len(drawn)))
 

@@ -108,6 +108,8 @@ def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...
     first = min((epochs[0] for results in curves for _, epochs, _ in results if epochs), default=0)
     x_scale = scale_of((float(first), float(max(last, first + 1))), _whole_word, margin=0.03)
 
+    name = readings.error_name(populations).capitalize()
+
     def panel(position: int) -> Panel:
         population, look = populations[position], space_look(position)
         failed = readings.num_failed(population)
@@ -131,7 +133,7 @@ def learning_curve_panels(populations: Sequence[Population]) -> tuple[Panel, ...
 
         return Panel(
             title=short(population.name),
-            seen=f"Validation error by epoch of the networks of {short(population.name)}, one faint line "
+            seen=f"{name} by epoch of the networks of {short(population.name)}, one faint line "
             f"each, their median in bold. {counts([population])}",
             draw=draw,
         )

@@ -63,6 +63,7 @@ def render(report: StudyReport, *, version: str = "") -> str:
         version=version,
         title=printable(report.title).strip() or "Untitled study",
         lead=_lead(populations),
+        error_name=readings.error_name(populations),
         cards=[
             cards.verdict_card(verdict, populations, assisted=bool(report.assisted))
             for verdict in cards.decided_first(report.verdicts)
@@ -186,8 +187,8 @@ def _lead(populations: Sequence[Population]) -> str:
     if not finished:
         return f"{spaces}; none of the networks drawn has an error yet."
     if len(populations) == 1:
-        return f"A population of {networks} from one design space, by their validation errors."
-    return f"{spaces}, compared by the validation errors of {networks} drawn from them."
+        return f"A population of {networks} from one design space, by their {readings.error_name(populations)}s."
+    return f"{spaces}, compared by the {readings.error_name(populations)}s of {networks} drawn from them."
 
 
 def _edf_words(populations: Sequence[Population]) -> str:
@@ -203,4 +204,5 @@ def _edf_words(populations: Sequence[Population]) -> str:
             ends = f"from {100 * edf.minimum:.3g} %"
             middle = f", half of the networks at {100 * edf.median:.3g} %" if edf.median <= 1.0 else ""
             words.append(f"{name}: {ends}{middle}; {edf.num_failed} of {edf.n} failed.")
-    return " ".join(("Share of networks with at most each validation error, a step curve per space.", *words))
+    error = readings.error_name(populations)
+    return " ".join((f"Share of networks with at most each {error}, a step curve per space.", *words))

@@ -31,7 +31,7 @@ _LETTERS = 32
 
 def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
     """Return one panel per measure of complexity: the error of each network against it."""
-    scale = _error_scale(populations)
+    scale, name = _error_scale(populations), readings.error_name(populations).capitalize()
 
     def panel(measure: str) -> Panel:
         columns = [np.asarray(getattr(p.complexity, measure), dtype=np.float64) for p in populations]
@@ -45,8 +45,7 @@ def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
 
         return Panel(
             title=measure.capitalize(),
-            seen=f"Validation error of each network against its {measure}, on a logarithmic axis. "
-            + counts(populations),
+            seen=f"{name} of each network against its {measure}, on a logarithmic axis. " + counts(populations),
             draw=draw,
         )
 
@@ -58,7 +57,7 @@ def parameter_panels(populations: Sequence[Population], ranges: Sequence[Mapping
 
     `ranges` are rows of `findings.ranges`, marked where a panel shows their parameter.
     """
-    scale = _error_scale(populations)
+    scale, name = _error_scale(populations), readings.error_name(populations).capitalize()
     parameters = readings.parameters(populations)
 
     def panel(parameter: Parameter) -> Panel:
@@ -73,7 +72,7 @@ def parameter_panels(populations: Sequence[Population], ranges: Sequence[Mapping
 
         return Panel(
             title=parameter.title,
-            seen=f"Validation error of each network against its {parameter.title.lower()}. "
+            seen=f"{name} of each network against its {parameter.title.lower()}. "
             + counts(populations)
             + ranges_seen(parameter, ranges, populations),
             draw=draw,

@@ -24,6 +24,7 @@ def script_data(populations: Sequence[Population]) -> dict[str, Any]:
             for k, population in enumerate(populations)
         ],
         "axis": {"low": scale.low, "high": scale.high, "log": scale.is_log},
+        "error": readings.error_name(populations),
         "mostSteps": MOST_STEPS,
         "curves": {
             weighing: [None if curve is None else _plain(curve) for curve in drawn]

@@ -156,10 +156,11 @@ def key_numbers(populations: Sequence[Population]) -> tuple[KeyNumber, ...]:
     return (
         KeyNumber(value=f"{trained:,}", label=waiting),
         KeyNumber(value=f"{failed:,}", label="failed; they count as worse than every other"),
-        KeyNumber(value="none yet", label="best validation error")
+        KeyNumber(value="none yet", label=f"best {readings.error_name(populations)}")
         if best is None
         else KeyNumber(
-            value=percent(best[0]), label=f"best validation error, in {printable(populations[best[1]].name)}"
+            value=percent(best[0]),
+            label=f"best {readings.error_name(populations)}, in {printable(populations[best[1]].name)}",
         ),
         KeyNumber(value=duration(seconds), label="of training, summed over networks"),
     )

@@ -124,6 +124,7 @@ def _about(store: Store) -> dict[str, Any]:
     return {
         "netspace_version": __version__,
         "study_name": str(tomllib.loads(store.text).get("name", "")),
+        "metric": store.metric,
         "data_fingerprint": str(store.study.get("data_fingerprint", "")),
         _ABOUT: {"study": store.study, "text": store.text, "facts": store.facts, "samples": samples},
     }

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from netspace.networks.complexity import MEASURES
 from netspace.storage.rows import WAITING, drawn_names, whole
 from netspace.storage.table_files import write_whole
+from netspace.training.metrics import metric_name
 
 _STATES = {"finished": TrialState.COMPLETE, WAITING: TrialState.WAITING}
 _TOLD = ("position", "draw", "digest", *MEASURES, "status", "reason", "seconds", "images")
@@ -43,7 +44,7 @@ def write_optuna(columns: Mapping[str, list[Any]], about: Mapping[str, Any], pat
                 study = optuna.create_study(storage=storage, study_name=space, direction="minimize")
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                    study.set_metric_names(["validation error"])
+                    study.set_metric_names([metric_name(about["metric"])])
                 for name in ("study_name", "data_fingerprint", "netspace_version"):
                     study.set_user_attr(name, about[name])
                 distributions = {name: _distribution([row[name] for row in networks]) for name in names}

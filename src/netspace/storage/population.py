@@ -19,7 +19,7 @@ class Population:
     for network i, before widths were adjusted to group widths (RegNet's w_0, w_a and w_m among them), and
     `positions[i]` the number of its raw draw.
     `complexity` holds arrays of shape (n,). `num_draws` raw draws were needed, of which `num_in_band` met
-    the budget, duplicates included.
+    the budget, duplicates included. `metric` is the recipe's, of which the results' errors are.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Population:
     complexity: Complexity
     num_draws: int
     num_in_band: int
+    metric: str = "error"
 
     def __len__(self) -> int:
         return len(self.networks)

@@ -11,8 +11,8 @@ from netspace.storage.records import population_of
 from netspace.storage.tables import ATTEMPTS, FACTS, MEMBERS, NETWORKS, RESULTS, SAMPLES
 
 
-def populations(connection: sa.Connection) -> tuple[Population, ...]:
-    """Return every population with its results, in the order of the study file."""
+def populations(connection: sa.Connection, metric: str) -> tuple[Population, ...]:
+    """Return every population with its results, errors by `metric`, in the order of the study file."""
     samples = connection.execute(sa.select(SAMPLES).order_by(SAMPLES.c.ordinal)).mappings().all()
     joined = (
         sa.select(MEMBERS, NETWORKS, RESULTS)
@@ -23,7 +23,7 @@ def populations(connection: sa.Connection) -> tuple[Population, ...]:
     by_space: dict[str, list[Any]] = {sample["space"]: [] for sample in samples}
     for row in connection.execute(joined):
         by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
-    return tuple(population_of(sample, by_space[sample["space"]]) for sample in samples)
+    return tuple(population_of(sample, by_space[sample["space"]], metric) for sample in samples)
 
 
 def table(connection: sa.Connection) -> dict[str, list[Any]]:

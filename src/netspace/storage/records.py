@@ -77,7 +77,7 @@ def storable(text: str | None) -> str | None:
     return None if text is None else text.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
 
 
-def population_of(sample: Any, rows: Sequence[Any]) -> Population:
+def population_of(sample: Any, rows: Sequence[Any], metric: str) -> Population:
     """Return the population of a sample's row and those of its members, networks and results."""
     return Population(
         name=sample["space"],
@@ -88,6 +88,7 @@ def population_of(sample: Any, rows: Sequence[Any]) -> Population:
         complexity=Complexity(**{m: np.array([row[NETWORKS.c[m]] for row in rows], dtype=np.int64) for m in MEASURES}),
         num_draws=sample["num_draws"],
         num_in_band=sample["num_in_band"],
+        metric=metric,
     )
 
 

@@ -128,6 +128,11 @@ class Store:
         return study
 
     @property
+    def metric(self) -> str:
+        """What the errors are, one of `training.metrics.METRICS`."""
+        return str(self.study.get("recipe", {}).get("metric", "error"))
+
+    @property
     def text(self) -> str:
         """The study file as it was last run."""
         return self._fact("text")
@@ -211,8 +216,9 @@ class Store:
 
     def populations(self) -> tuple[Population, ...]:
         """Return every population with the results so far, in the order of the study file."""
+        metric = self.metric
         with self._read() as connection:
-            return questions.populations(connection)
+            return questions.populations(connection, metric)
 
     def table(self) -> dict[str, list[Any]]:
         """Return one row per network, as columns: all but its spec and its curve, which take far longer to read.

@@ -1,7 +1,7 @@
 """The data set of a study: what its file chooses, and the split, measured and fingerprinted arrays it gives.
 
-Where the images come from stands in `datasets.py`, `fashion_mnist.py` and `image_folder.py`; how they are split
-in `splits.py`; how they are kept for workers in `packs.py`.
+Where the images come from stands in `kinds.py`; how they are split in `splits.py`; how they are kept for workers in
+`packs.py`.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ import numpy.typing as npt
 
 from netspace import values
 from netspace.checks import number, whole
-from netspace.errors import DataError, did_you_mean
-from netspace.training.datasets import Digits, ImageSource
-from netspace.training.fashion_mnist import FashionMnist
-from netspace.training.image_folder import ImageFolder
+from netspace.errors import DataError
+from netspace.training.datasets import ImageSource
+from netspace.training.decoding import Decoding
+from netspace.training.kinds import KINDS, NAMES, Asked, DataName
 from netspace.training.splits import Split, divide
 
 DATA_VARIABLE = "NETSPACE_DATA"
 SPLITS = ("training", "validation", "test")
-_BUILT_IN = ("digits", "fashion_mnist")
+_DECODED = ", ".join(name for name in NAMES if KINDS[name.partition(":")[0]].decoded)
 PACK_FORMAT = 1
 """Raised whenever equal choices and files begin to give other arrays, so that old packs are written anew."""
 
@@ -34,12 +34,12 @@ PACK_FORMAT = 1
 class DataChoice:
     """Which images a study uses, and how they are brought to one size and split.
 
-    `name` is "digits", "fashion_mnist" or "folder:PATH". `resolution` [pixels] is the side to which images
-    are brought; None keeps the data's own (a folder has none, so it needs one). `validation_share` of the
-    training images is carved off for validation; None takes the source's own: 1/3 of digits, 1/12 of
-    Fashion-MNIST, 1/6 of a folder without validation images. `training_share` of the others is used; a
-    smaller share is a subset of a larger. For folders, `grayscale` makes one channel and `skip_unreadable`
-    leaves out, with a note, the images that cannot be read.
+    `name` is one of `kinds.NAMES`. `resolution` [pixels] is the side to which images are brought; None keeps the
+    data's own (images that are decoded have none, so they need one). `validation_share` of the training images is
+    carved off for validation; None takes the source's own: 1/3 of digits, 1/12 of Fashion-MNIST, 1/10 of CIFAR, 1/6
+    of any other without validation images. `training_share` of the others is used; a smaller share is a subset of a
+    larger. For images that are decoded, `grayscale` makes one channel and `skip_unreadable` leaves out, with a note,
+    those that cannot be read.
 
     >>> DataChoice(name="digits", training_share=0.1).resolution is None
     True
@@ -53,16 +53,10 @@ class DataChoice:
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
-        kind, colon, path = self.name.partition(":")
-        folder = kind == "folder"
-        if folder and not path:
-            raise DataError(f"name (={self.name!r}) must give a path, as in 'folder:PATH'")
-        if not folder and (colon or kind not in _BUILT_IN):
-            known = [*_BUILT_IN, "folder:PATH"]
-            raise DataError(f"name (={self.name!r}) is no data set{did_you_mean(self.name, known)}")
+        kind = DataName.of(self.name).kind
         if self.resolution is not None:
             whole(self, "resolution", DataError)
-        elif folder:
+        elif kind.decoded:
             raise DataError(
                 f"resolution (=None) must be given for {self.name!r}, whose images may differ in size; for example 96"
             )
@@ -70,8 +64,8 @@ class DataChoice:
             number(self, "validation_share", DataError, above=True, maximum=0.9)
         number(self, "training_share", DataError, above=True, maximum=1.0)
         for field in ("grayscale", "skip_unreadable"):
-            if getattr(self, field) and not folder:
-                raise DataError(f"{field} (=True) is for 'folder:PATH' only; leave it out for {self.name!r}")
+            if getattr(self, field) and not kind.decoded:
+                raise DataError(f"{field} (=True) is for {_DECODED} only; leave it out for {self.name!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,18 +141,17 @@ def load(choice: DataChoice, *, data_dir: Path | None = None, allow_download: bo
 
 def open_source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> ImageSource:
     """Return where the images of a choice come from, unread."""
-    kind, _, path = choice.name.partition(":")
-    if kind == "digits":
-        return Digits()
-    if kind == "folder":
-        return ImageFolder(
-            path=Path(path).expanduser(),
-            grayscale=choice.grayscale,
-            skip_unreadable=choice.skip_unreadable,
-        )
     named = os.environ.get(DATA_VARIABLE)
-    folder = data_dir if data_dir is not None else Path(named).expanduser() if named else None
-    return FashionMnist(folder=folder, allow_download=allow_download)
+    name = DataName.of(choice.name)
+    return name.kind.open(
+        Asked(
+            place=name.place,
+            options=name.options,
+            folder=data_dir if data_dir is not None else Path(named).expanduser() if named else None,
+            allow_download=allow_download,
+            decoding=Decoding(grayscale=choice.grayscale, skip_unreadable=choice.skip_unreadable),
+        )
+    )
 
 
 def source_key(choice: DataChoice, files: Sequence[Path]) -> str:
@@ -187,6 +180,8 @@ def read_and_split(choice: DataChoice, source: ImageSource) -> Dataset:
             f"validation_share (={choice.validation_share:g}) must be left out for {choice.name!r}, which "
             "brings its own validation images"
         )
+    if len(found.class_names) < 2:
+        raise DataError(f"{choice.name}: all images are of one class; a network tells at least two apart")
     share = source.validation_share if choice.validation_share is None else choice.validation_share
     training, validation, test, notes = divide(
         found, name=choice.name, validation_share=share, training_share=choice.training_share

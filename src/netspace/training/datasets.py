@@ -1,17 +1,19 @@
 """What a source of images is, and the bundled one: digits.
 
 A source lists its files and reads them, as their owner ships them; it carves nothing. The others have a file
-each: `fashion_mnist` and `image_folder`.
+each, and `kinds.py` lists them all.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from netspace.errors import DataError
-from netspace.training.splits import ByteArray, SourceImages, Split
+from netspace.errors import DataError, did_you_mean
+from netspace.training.splits import ByteArray, LabelArray, SourceImages, Split
 
 
 class ImageSource(Protocol):
@@ -78,14 +80,58 @@ def empty_images(count: int, resolution: int, channels: int) -> ByteArray:
 
 
 def resized(images: ByteArray, resolution: int | None) -> tuple[ByteArray, tuple[str, ...]]:
-    """Return one-channel square images brought to `resolution` by pillow's bilinear filter, and the note."""
-    side = images.shape[1]
-    if resolution is None or resolution == side:
+    """Return images brought to squares of `resolution` by pillow's bilinear filter, and the note.
+
+    Images that are no squares are cropped at the centre; without a resolution they must be squares.
+    """
+    height, width, channels = images.shape[1:]
+    if resolution is None or resolution == height == width:
         return images, ()
     from PIL import Image
 
-    resized = empty_images(len(images), resolution, 1)
-    for place, image in zip(resized, images, strict=True):
-        small = Image.fromarray(image[..., 0])
-        place[..., 0] = small.resize((resolution, resolution), Image.Resampling.BILINEAR)
-    return resized, (f"images were resized from {side} to {resolution} pixels a side (bilinear)",)
+    side = min(height, width)
+    left, top = (width - side) / 2, (height - side) / 2
+    squares = empty_images(len(images), resolution, channels)
+    for place, image in zip(squares, images, strict=True):
+        for channel in range(channels):
+            plane = Image.fromarray(np.ascontiguousarray(image[..., channel]))
+            place[..., channel] = plane.resize(
+                (resolution, resolution), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
+            )
+    cropped = "" if height == width else f"cropped from {width} x {height} pixels to squares and "
+    return squares, (f"images were {cropped}resized from {side} to {resolution} pixels a side (bilinear)",)
+
+
+def numbered(name: str, labels: Mapping[str, npt.NDArray[Any]]) -> tuple[tuple[str, ...], dict[str, LabelArray]]:
+    """Return the classes of the training labels in their order, as text, and each split's labels as class numbers.
+
+    Labels are whole numbers or text, by the name of their split. `name` begins the sentence of an error.
+    Raises: DataError where a split has a class that no training image has, or a number is below 0.
+    """
+    classes = np.unique(labels["training"])
+    found = {}
+    for split, given in labels.items():
+        if given.dtype.kind in "iu" and given.min() < 0:
+            raise DataError(
+                f"{name}: label {int(given.argmin())} of the {split} images is {given.min()}, but must be at least 0"
+            )
+        places = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
+        strange = np.flatnonzero(classes[places] != given)
+        if len(strange):
+            text = str(given[strange[0]])
+            hint = did_you_mean(text, map(str, classes)) if given.dtype.kind == "U" else ""
+            raise DataError(f"{name}: label {text!r} of the {split} images is none of the training images{hint}")
+        found[split] = places.astype(np.int64)
+    return tuple(map(str, classes)), found
+
+
+def within(name: str, labels: Mapping[str, npt.NDArray[Any]], class_names: tuple[str, ...]) -> dict[str, LabelArray]:
+    """Return labels that are the places of `class_names`. Raises: DataError where one is not."""
+    for split, given in labels.items():
+        outside = np.flatnonzero((given < 0) | (given >= len(class_names)))
+        if len(outside):
+            raise DataError(
+                f"{name}: label {outside[0]} of the {split} images is {given[outside[0]]}, but labels are from 0 to "
+                f"{len(class_names) - 1}"
+            )
+    return {split: given.astype(np.int64) for split, given in labels.items()}

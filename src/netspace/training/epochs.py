@@ -10,6 +10,7 @@ import numpy.typing as npt
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
+from netspace.training.metrics import check_judged, class_weights, judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -34,9 +35,11 @@ def run_epochs(
     training loss [nats], and one that is not finite ends the trial. `evaluate` returns the validation error in [0, 1].
     `begun` [s] is when the trial began, by `time.perf_counter`.
 
-    Raises: InputError where a batch is larger than the training images.
+    Raises: InputError where a batch is larger than the training images, or a class has no validation image that the
+    recipe's metric takes.
     """
     recipe, images = trial.recipe, len(data.training.labels)
+    check_judged(recipe.metric, data.validation.labels, data.class_names, "validation")
     steps = recipe.steps_per_epoch(images)
     order = np.random.Philox(key=trial.stream_seed("order"))
     curve: list[EpochRecord] = []
@@ -94,6 +97,14 @@ class Batches:
         return np.asarray(images * self._scale + self._shift, np.float32)
 
 
+def loss_weights(trial: Trial, data: Dataset) -> FloatArray | None:
+    """Return the weight of each class in the loss (classes,), None where all weigh the same.
+
+    A step's loss is the mean over its images of weight times cross-entropy. Raises: InputError.
+    """
+    return class_weights(trial.recipe.class_weights, data.training.labels, data.class_names)
+
+
 def augmented(images: FloatArray, recipe: TrainingRecipe, generator: np.random.Generator) -> FloatArray:
     """Mirror half of the images and move each by up to `shift` pixels, edges filled with the mean (zero).
 
@@ -127,14 +138,15 @@ def share_wrong(
     logits: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]],
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
+    metric: str = "error",
 ) -> float:
-    """Return the share of images, in [0, 1], whose highest logit is not their label's, judged batch by batch.
+    """Return an error in [0, 1] by whether each image's highest logit is its label's, judged batch by batch.
 
-    An image whose logits are not finite counts as wrong.
+    It is the share of images that are wrong, or what else `metric` says; an image whose logits are not finite is.
     """
-    wrong = 0
+    wrong = np.ones(len(labels), np.bool_)
     for first in range(0, len(labels), EVALUATION_BATCH):
         batch = slice(first, first + EVALUATION_BATCH)
         found = logits(images[batch])
-        wrong += int(np.sum((found.argmax(1) != labels[batch]) | ~np.isfinite(found).all(1)))
-    return wrong / len(labels)
+        wrong[batch] = (found.argmax(1) != labels[batch]) | ~np.isfinite(found).all(1)
+    return judged(wrong, labels, metric)

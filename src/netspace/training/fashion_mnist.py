@@ -2,11 +2,8 @@
 
 import gzip
 import hashlib
-import http.client
 import io
 import math
-import urllib.error
-import urllib.request
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +13,8 @@ from types import MappingProxyType
 import numpy as np
 
 from netspace.errors import DataError
-from netspace.files import written_aside
 from netspace.training.datasets import resized
+from netspace.training.downloads import download, missing, named_folder
 from netspace.training.splits import ByteArray, SourceImages, Split
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
@@ -45,7 +42,6 @@ CLASSES = (
 SIDE = 28
 # More than any of the four files decompressed [bytes], so that a broken server cannot fill the memory.
 _LARGEST_DOWNLOAD = 64 * 2**20
-_TIMEOUT = 30.0  # [s]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +64,22 @@ class FashionMnist:
 
         Raises: DataError where one is missing, or cannot be fetched, or is not what it should be.
         """
-        if self.folder is None:
-            raise DataError(
-                "fashion_mnist: no data folder is set; name the one that holds (or with --download, shall "
-                "hold) train-images-idx3-ubyte with --data-dir or NETSPACE_DATA"
-            )
+        folder = named_folder("fashion_mnist", self.folder, "train-images-idx3-ubyte")
         found = []
         for name in SHA256:
-            plain, packed = self.folder / name, self.folder / f"{name}.gz"
+            plain, packed = folder / name, folder / f"{name}.gz"
             if not plain.is_file() and not packed.is_file():
                 if not self.allow_download:
-                    raise DataError(
-                        f"fashion_mnist: {name} (or {name}.gz) is not in {self.folder}; name its folder with "
-                        "--data-dir or NETSPACE_DATA, or fetch it with --download"
-                    )
-                _download(f"{self.address.rstrip('/')}/{name}.gz", packed, self.checksums[name])
+                    raise missing("fashion_mnist", f"{name} (or {name}.gz)", folder)
+                download(
+                    f"{self.address.rstrip('/')}/{name}.gz",
+                    packed,
+                    name="fashion_mnist",
+                    sha256=self.checksums[name],
+                    largest=_LARGEST_DOWNLOAD,
+                    of="its decompressed bytes",
+                    content=_decompressed_safely,
+                )
             found.append(plain if plain.is_file() else packed)
         return tuple(found)
 
@@ -154,34 +151,10 @@ def _idx_array(path: Path, content: bytes, dimensions: int) -> ByteArray:
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def _download(address: str, path: Path, sha256: str) -> None:
-    """Fetch a gzip file whose decompressed bytes have the given SHA-256.
-
-    Raises: DataError where it cannot be fetched, is another file, or cannot be written; then nothing is left
-    behind.
-    """
-    try:
-        with urllib.request.urlopen(address, timeout=_TIMEOUT) as response:
-            packed = response.read(_LARGEST_DOWNLOAD)
-    except (OSError, http.client.HTTPException, ValueError) as problem:
-        if isinstance(problem, urllib.error.HTTPError):
-            problem.close()
-        raise DataError(
-            f"fashion_mnist: {address} cannot be fetched ({problem}); put {path.name} into {path.parent} by other means"
-        ) from None
+def _decompressed_safely(packed: bytes) -> bytes | None:
+    """Return gzip data decompressed, no more of it than a file of Fashion-MNIST has; None where it is damaged."""
     try:
         with gzip.open(io.BytesIO(packed)) as file:
-            found = hashlib.sha256(file.read(_LARGEST_DOWNLOAD)).hexdigest()
+            return file.read(_LARGEST_DOWNLOAD)
     except (OSError, EOFError, zlib.error):
-        found = "no gzip file"
-    if found != sha256:
-        raise DataError(
-            f"fashion_mnist: {address} is not the file it should be (SHA-256 of its decompressed bytes: "
-            f"{found}, not {sha256}); nothing was kept"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(path) as file:
-            file.write(packed)
-    except OSError as problem:
-        raise DataError(f"fashion_mnist: {path} cannot be written ({problem.strerror})") from None
+        return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from netspace.checks import number, one_of, whole
 from netspace.errors import InputError, did_you_mean
+from netspace.training.metrics import CLASS_WEIGHTS, METRICS
 
 PRECISIONS = ("float32", "bfloat16")
 SCHEDULES = ("cosine", "constant")
@@ -19,7 +20,8 @@ class TrainingRecipe:
     cosine; `warmup_epochs` [epochs] of linear warm-up multiply either.
     `weight_decay` acts on every learnable number. `flip` mirrors half of the training images; `shift` moves
     each by up to so many pixels in both directions. `precision` "bfloat16" runs convolutions and linear
-    layers in bfloat16, with float32 weights.
+    layers in bfloat16, with float32 weights. `class_weights` "balanced" weighs an image's loss so that all classes
+    count alike, and `metric` "balanced_error" judges a network by the mean of its errors in each class.
     Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.1.
     """
 
@@ -34,6 +36,8 @@ class TrainingRecipe:
     shift: int = 0
     precision: str = "float32"
     schedule: str = "cosine"
+    class_weights: str = "equal"
+    metric: str = "error"
 
     def __post_init__(self) -> None:
         whole(self, "epochs", InputError)
@@ -46,6 +50,8 @@ class TrainingRecipe:
         whole(self, "shift", InputError, minimum=0)
         one_of(self, "precision", InputError, PRECISIONS)
         one_of(self, "schedule", InputError, SCHEDULES)
+        one_of(self, "class_weights", InputError, CLASS_WEIGHTS)
+        one_of(self, "metric", InputError, METRICS)
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Return the steps of one epoch. Raises: InputError where a batch is larger than the data.

@@ -1,0 +1,212 @@
+"""Tables of images: Parquet files with a column of encoded images and one of labels, as the Hugging Face Hub has them.
+
+    PATH.parquet                                              unsplit: the test split is carved off later
+    PATH/{train,validation,test}-....parquet                  split by a word in the file's name
+    PATH/{train,validation,test}/....parquet                  or in its folder's
+
+An image is its file's bytes, or a struct whose field `bytes` holds them; a path in it is never opened. Names of classes
+are those that Hugging Face's `datasets` writes into a file, or the labels themselves.
+"""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netspace.errors import DataError
+from netspace.training.datasets import numbered, within
+from netspace.training.decoding import Decoding, EncodedImage, EncodedSplit, decoded
+from netspace.training.parquet_columns import Columns, columns_of
+from netspace.training.splits import LabelArray, SourceImages
+
+WORDS = {
+    "train": "training",
+    "training": "training",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""The split that a word in the name of a file or folder stands for."""
+
+NO_LABEL = -1
+"""What the Hub writes for a label that is withheld."""
+
+_AT_ONCE = 256  # [rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetImages:
+    """The images of a Parquet file, or of all below a folder; `name` begins the sentence of an error.
+
+    `image` and `label` name the columns where the files leave that open.
+    """
+
+    path: Path
+    name: str
+    image: str | None = None
+    label: str | None = None
+    decoding: Decoding = Decoding()
+    validation_share: float = 1 / 6
+
+    def files(self) -> tuple[Path, ...]:
+        """Return every file that is read. Raises: DataError where there is none, or no one set of them."""
+        return tuple(path for paths in self._splits(Counter()).values() for path in paths)
+
+    def read(self, resolution: int | None) -> SourceImages:
+        """Return the images as squares of `resolution` pixels a side.
+
+        Raises: DataError where files are missing or damaged, columns are in doubt, or an image cannot be read.
+        """
+        notes: Counter[str] = Counter()
+        splits = self._splits(notes)
+        columns = self._columns(splits)
+        labels = {split: self._labels(paths, columns.label) for split, paths in splits.items()}
+        for split, given in list(labels.items()):
+            if split != "training" and given.dtype.kind in "iu" and np.all(given == NO_LABEL):
+                notes[f"images for {split} left out, whose labels are withheld (-1)"] = len(given)
+                del labels[split]
+        if columns.class_names:
+            class_names, numbers = columns.class_names, within(self.name, labels, columns.class_names)
+        else:
+            class_names, numbers = numbered(self.name, labels)
+        return decoded(
+            {split: self._encoded(splits[split], columns.image, found) for split, found in numbers.items()},
+            self.decoding,
+            name=self.name,
+            resolution=resolution,
+            class_names=class_names,
+            ignored=notes,
+        )
+
+    def _splits(self, ignored: Counter[str]) -> dict[str, list[Path]]:
+        """Return the files of each split; count what is left aside. Raises: DataError."""
+        if self.path.is_file():
+            return {"training": [self.path]}
+        if not self.path.is_dir():
+            raise DataError(f"{self.name}: {self.path.absolute()} is neither a file nor a folder")
+        found: dict[str | None, list[Path]] = {}
+        roots = set()
+        for path in sorted(self.path.rglob("*.parquet")):
+            inside = path.relative_to(self.path)
+            if any(part.startswith(".") for part in inside.parts):
+                ignored["hidden files or folders ignored"] += 1
+                continue
+            found.setdefault(_split_of(inside), []).append(path)
+            roots.add("/".join(part for part in inside.parent.parts if _word(part) is None))
+        if not found:
+            arrow = "; it holds Arrow files: write them with `to_parquet`" * any(self.path.rglob("*.arrow"))
+            raise DataError(f"{self.name}: {self.path} holds no Parquet file{arrow}")
+        if len(roots) > 1:
+            listed = ", ".join(repr(root or ".") for root in sorted(roots))
+            raise DataError(f"{self.name}: holds the files of several sets, in the folders {listed}; name one of them")
+        unsplit = found.pop(None, [])
+        if not found:
+            return {"training": unsplit}
+        if "training" not in found:
+            raise DataError(
+                f"{self.name}: no Parquet file is for training, by its name; only for {', '.join(map(str, found))}"
+            )
+        if unsplit:
+            ignored["Parquet files of no known split left out"] = len(unsplit)
+        return {split: found[split] for split in ("training", "validation", "test") if split in found}
+
+    def _columns(self, splits: Mapping[str, Sequence[Path]]) -> Columns:
+        """Return the columns, the same in every file. Raises: DataError."""
+        paths = [path for found in splits.values() for path in found]
+        schemas = [self._opened(path).schema_arrow for path in paths]
+        columns = columns_of(self.name, schemas[0], self.image, self.label)
+        for path, schema in zip(paths, schemas, strict=True):
+            for column in (columns.image, columns.label):
+                at = schema.get_all_field_indices(column)
+                if len(at) != 1 or schema.field(at[0]).type != schemas[0].field(column).type:
+                    raise DataError(f"{self.name}: {path.name} has not the column {column!r} that {paths[0].name} has")
+        return columns
+
+    def _labels(self, paths: Sequence[Path], column: str) -> npt.NDArray[Any]:
+        """Return the labels of some files, as whole numbers or text. Raises: DataError where one is missing."""
+        import pyarrow as pa
+
+        found = []
+        for path in paths:
+            with _told(self.name, path):
+                labels = self._opened(path).read(columns=[column]).column(0)
+            if labels.null_count:
+                raise DataError(f"{self.name}: {path.name} has {labels.null_count} rows without a {column!r}")
+            if pa.types.is_dictionary(labels.type):
+                labels = labels.cast(labels.type.value_type)
+            whole = pa.types.is_integer(labels.type)
+            found.append(labels.to_numpy() if whole else np.array(labels.to_pylist(), dtype=np.str_))
+        joined = np.concatenate(found)
+        if not len(joined):
+            raise DataError(f"{self.name}: {paths[0].name} holds no row")
+        return joined
+
+    def _encoded(self, paths: Sequence[Path], column: str, labels: LabelArray) -> EncodedSplit:
+        return EncodedSplit(count=len(labels), images=self._images(paths, column, labels))
+
+    def _images(self, paths: Sequence[Path], column: str, labels: LabelArray) -> Iterator[EncodedImage]:
+        """Yield the images of some files, whose labels go with them row by row."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        left = iter(labels.tolist())
+        for path in paths:
+            row = 0
+            with _told(self.name, path):
+                for batch in self._opened(path).iter_batches(batch_size=_AT_ONCE, columns=[column]):
+                    cells = batch.column(0)
+                    if pa.types.is_struct(cells.type):
+                        cells = pc.struct_field(cells, "bytes")
+                    for cell in cells:
+                        yield EncodedImage(
+                            name=f"{path.name} row {row}", label=next(left), open=partial(_bytes, cell.as_py())
+                        )
+                        row += 1
+
+    def _opened(self, path: Path) -> Any:
+        import pyarrow.parquet as pq
+
+        with _told(self.name, path):
+            return pq.ParquetFile(path)
+
+
+@contextmanager
+def _told(name: str, path: Path) -> Iterator[None]:
+    """Tell what pyarrow finds wrong with a file in one sentence. Raises: DataError."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as problem:
+        said = " ".join(str(problem).split())
+        raise DataError(f"{name}: {path.name} cannot be read as Parquet ({said})") from None
+
+
+def _split_of(inside: Path) -> str | None:
+    """Return the split of a file by its name, or by the folder that is nearest to it.
+
+    >>> _split_of(Path("data/train-00000-of-00002.parquet")), _split_of(Path("default/test/0000.parquet"))
+    ('training', 'test')
+    """
+    return next((split for part in (inside.stem, *inside.parent.parts[::-1]) if (split := _word(part))), None)
+
+
+def _word(name: str) -> str | None:
+    return next((WORDS[word] for word in re.split("[^a-z]+", name.lower()) if word in WORDS), None)
+
+
+def _bytes(content: bytes | None) -> io.BytesIO:
+    if content is None:
+        raise ValueError("its row holds no bytes")
+    return io.BytesIO(content)
