@@ -48,7 +48,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,tensorboard,dev]'
 	touch $@
 
 $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Makefile

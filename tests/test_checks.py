@@ -14,7 +14,8 @@ from netspace.cli.main import app
 from netspace.errors import InputError, StudyFileError
 from netspace.execution.executor import InlineExecutor
 from netspace.storage.store import Entry, Store
-from netspace.study import FINGERPRINT, Study, untrained
+from netspace.study import Study, untrained
+from netspace.study_file import FINGERPRINT
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 

@@ -27,7 +27,7 @@ space = "anynetx_a"
         ("[recipe]\nepoch = 3", "recipe.epoch: unknown key; did you mean 'epochs'?"),
         ("[recipe]\nepochs = 3.5", "recipe.epochs (=3.5): input should be a valid integer"),
         ("[recipe]\nepochs = 0", "recipe.epochs (=0) must be a whole number of at least 1"),
-        ("[recipe]\nprecision = 'float64'", "recipe.precision (='float64') must be one of float32, bfloat16"),
+        ("[recipe]\nprecision = 'float64'", "recipe.precision (='float64') must be one of float32, bfloat16, auto"),
         ("[ranges]\ndept = [1, 3]", "ranges.dept: no space of this study has it; did you mean 'depth'?"),
         ("[ranges]\ndepth = [1, 30]", "ranges.depth: range [1, 30] must lie inside [1, 16]; nearest: [1, 16]"),
         ("[ranges]\ndepth = [1, 2, 3]", "ranges.depth: range [1.0, 2.0, 3.0] must be one number or [low, high]"),

@@ -28,8 +28,8 @@ from netspace.spaces.principles import PRINCIPLES, NothingToDo, Principle
 from netspace.spaces.space import DesignSpace
 from netspace.stats import Criteria, Decision, DecisionKind, Verdict, compare, decide
 from netspace.storage.store import Store
-from netspace.study import FINGERPRINT, Drawn, Study
-from netspace.study_file import StudySpec, parse_study
+from netspace.study import Drawn, Study
+from netspace.study_file import FINGERPRINT, StudySpec, parse_study
 from netspace.study_text import study_text
 
 ENOUGH = 100
@@ -79,6 +79,11 @@ class Walk:
         self.networks = networks
         self.take_undecided = take_undecided
         self.margin = study.spec.comparison.margin if margin is None else margin
+        if study.spec.unsettled:
+            raise StudyFileError(
+                "recipe.precision and kernels must be written out for a walk, whose steps are studies of their own: "
+                '"auto" would be measured anew for each of them'
+            )
         choices = {choice.name: choice for choice in study.spec.spaces}
         if space and space not in choices:
             raise InputError(f"space (={space!r}) is none of the study's{did_you_mean(space, choices)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspace import values
 from netspace.backends import get_backend
-from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
+from netspace.errors import OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor
 from netspace.findings.assisted import draw_census
@@ -20,6 +20,7 @@ from netspace.findings.assumptions import Assumption
 from netspace.machine import usable_cores
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
+from netspace.settling import as_settled, check_kernels, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
@@ -29,7 +30,7 @@ from netspace.storage.place import Place
 from netspace.storage.population import Population
 from netspace.storage.sqlite import STORE_NAME, SqliteFile
 from netspace.storage.store import Store
-from netspace.study_file import NOT_IDENTITY, StudySpec, parse_study, plan_of_looks, read_study
+from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study, with_defaults
 from netspace.study_text import study_text
 from netspace.telling import (
     check_plan,
@@ -42,14 +43,11 @@ from netspace.telling import (
     undecided_spaces,
 )
 from netspace.training.data import Dataset
-from netspace.training.metrics import check_judged
 from netspace.training.packs import open_packed, pack, reuse_or_load
 from netspace.training.trial import Trial
 
 if TYPE_CHECKING:
     from netspace.report import StudyReport
-
-FINGERPRINT = "data_fingerprint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +64,21 @@ class Study:
     """A study file, its output folder, and the place of its store: a file in that folder, unless another is given."""
 
     def __init__(
-        self, spec: StudySpec, text: str, folder: Path, *, place: Place | None = None, pack_folder: Path | None = None
+        self,
+        spec: StudySpec,
+        text: str,
+        folder: Path,
+        *,
+        place: Place | None = None,
+        pack_folder: Path | None = None,
+        settled_in: Place | None = None,
     ) -> None:
         self.spec = spec
         self.text = text
         self.folder = folder
         self.place = place or SqliteFile(path=folder / STORE_NAME)
         self._pack_folder = pack_folder or folder / "data"
+        self._settled_in = settled_in or self.place
         self._censuses: dict[str, Sample] = {}
 
     @classmethod
@@ -105,8 +111,9 @@ class Study:
     @classmethod
     def _stored(cls, place: Place, folder: Path) -> "Study":
         with Store.open(place) as store:
-            text = store.text
-        return cls(parse_study(text, f"the study file in {place.name!r}"), text, folder, place=place)
+            text, stored = store.text, store.study
+        spec = parse_study(text, f"the study file in {place.name!r}")
+        return cls(as_settled(spec, stored), text, folder, place=place)
 
     @property
     def store_path(self) -> Path:
@@ -124,6 +131,7 @@ class Study:
                 self.folder / "checks" / name,
                 place=self.place.inside("checks", name),
                 pack_folder=self._pack_folder,
+                settled_in=self.place,
             )
             for name, spec in self.spec.check_studies().items()
         }
@@ -144,7 +152,7 @@ class Study:
 
     def _draw(self, data: Dataset) -> Drawn:
         backend = get_backend(self.spec.backend)
-        self._check_recipe(data)
+        self.spec.check_fits(data)
         spaces = self.spec.design_spaces(
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )
@@ -173,6 +181,7 @@ class Study:
                     f"networks (={self.spec.networks}): {name} holds only {len(drawn.networks)} in the budget; "
                     f"the nearest is {len(drawn.networks)}"
                 )
+        self._settle(tuple(samples.values()), data)
         trials = {
             name: tuple(
                 Trial(
@@ -181,6 +190,8 @@ class Study:
                     data=data.fingerprint,
                     seed=self.spec.trained_from,
                     backend=self.spec.backend,
+                    threads=self.spec.threads,
+                    kernels=self.spec.kernels,
                 )
                 for network in drawn.networks
             )
@@ -220,7 +231,7 @@ class Study:
             )
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
         facts = study_facts(self.spec, drawn.data)
-        with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=_with_defaults) as store:
+        with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=with_defaults) as store:
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
@@ -347,34 +358,23 @@ class Study:
         censuses = self.censuses() if self.spec.comparison.assisted else None
         return undecided_spaces(self.spec, store.populations(), censuses)
 
+    def _settle(self, samples: Sequence[Sample], data: Dataset) -> None:
+        """Have nothing left to the machine: as the study was made, or else measured now."""
+        if self.spec.unsettled and self._settled_in.exists():
+            with Store.open(self._settled_in) as store:
+                self.spec = as_settled(self.spec, store.study)
+        elif self.spec.unsettled:
+            self.spec = measured(self.spec, samples, data)
+        check_kernels(self.spec)
+
     def _workers(self) -> Executor:
         workers = self.spec.workers
-        return ProcessExecutor(usable_cores() if isinstance(workers, str) else workers)
-
-    def _check_recipe(self, data: Dataset) -> None:
-        recipe = self.spec.recipe
-        try:
-            recipe.steps_per_epoch(len(data.training))
-            check_judged(recipe.metric, data.validation.labels, data.class_names, "validation")
-        except InputError as problem:
-            raise StudyFileError(f"recipe.{problem}") from None
-        if recipe.shift >= data.resolution:
-            raise StudyFileError(
-                f"recipe.shift (={recipe.shift}) must be below the resolution (={data.resolution}) [pixels]"
-            )
+        return ProcessExecutor(max(1, usable_cores() // self.spec.threads) if isinstance(workers, str) else workers)
 
 
 def _in_turn(trials: Iterable[Sequence[Trial]]) -> list[Trial]:
     """Return network i of every space in turn, so that a run that is stopped has compared like with like."""
     return [trial for turn in zip(*trials, strict=True) for trial in turn]
-
-
-def _with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return a study's identity with the defaults that it left out, so that a difference names both values."""
-    plain = {key: value for key, value in identity.items() if key != FINGERPRINT and key not in NOT_IDENTITY}
-    plain |= {"name": "any", "networks": 1} | plan_of_looks(identity)
-    spec = values.from_dict(StudySpec, plain, where="the stored study")
-    return {**spec.identity(without_defaults=False), FINGERPRINT: identity.get(FINGERPRINT)}
 
 
 def untrained(name: str, taken: Sample) -> Population:

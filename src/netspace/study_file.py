@@ -18,9 +18,13 @@ from netspace.spaces.budget import Budget, parse_band
 from netspace.spaces.declaration import Ranges, SpaceDeclaration
 from netspace.spaces.union import Space
 from netspace.stats import Criteria, planned_looks
-from netspace.training.data import DataChoice
-from netspace.training.recipe import TrainingRecipe
+from netspace.training.data import DataChoice, Dataset
+from netspace.training.metrics import check_judged
+from netspace.training.recipe import AUTO, TrainingRecipe
+from netspace.training.trial import KERNELS, check_kernels
 
+FINGERPRINT = "data_fingerprint"
+"""The name of the data in a stored identity."""
 NOT_IDENTITY = ("name", "networks", "comparison", "checks", "workers", "output")
 FEWEST_CHECKED = 2
 MOST_SEEDS = 100
@@ -125,8 +129,9 @@ class StudySpec:
 
     `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
     narrow every space that has the parameter. `seed` is that of the draws and, where `training_seed` is None, of
-    initial weights, order and augmentation. `workers` [processes] is a number or "auto". `output` is the folder of
-    the store, the page and the figures; relative to where the command runs.
+    initial weights, order and augmentation. `kernels` and `threads` are every trial's; where `kernels` or the recipe's
+    precision is "auto", it is measured when the study is made. `workers` [processes] is a number or "auto". `output`
+    is the folder of the store, the page and the figures; relative to where the command runs.
     """
 
     name: str
@@ -142,6 +147,8 @@ class StudySpec:
     seed: int = 0
     training_seed: int | None = None
     backend: str = "torch"
+    kernels: str = "torch"
+    threads: int = 1
     comparison: ComparisonChoice = ComparisonChoice()
     checks: ChecksChoice | None = None
     workers: int | str = "auto"
@@ -162,6 +169,8 @@ class StudySpec:
         for position, name in enumerate(names):
             if name in names[:position]:
                 raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
+        check_kernels(self, self.backend, (*KERNELS, AUTO))
+        whole(self, "threads", InputError)
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
         if self.comparison.looks is not None:
@@ -176,6 +185,11 @@ class StudySpec:
         if self.checks is not None:
             self._check_checks(self.checks)
         self.design_spaces(num_classes=2, in_channels=1)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether precision or kernels are still to be measured."""
+        return AUTO in (self.recipe.precision, self.kernels)
 
     @property
     def trained_from(self) -> int:
@@ -252,6 +266,18 @@ class StudySpec:
                 f"checks.budget (={asked.budget.budget().describe()}) must be another one than the study's own budget"
             )
 
+    def check_fits(self, data: Dataset) -> None:
+        """Check the recipe against the data. Raises: StudyFileError."""
+        try:
+            self.recipe.steps_per_epoch(len(data.training))
+            check_judged(self.recipe.metric, data.validation.labels, data.class_names, "validation")
+        except InputError as problem:
+            raise StudyFileError(f"recipe.{problem}") from None
+        if self.recipe.shift >= data.resolution:
+            raise StudyFileError(
+                f"recipe.shift (={self.recipe.shift}) must be below the resolution (={data.resolution}) [pixels]"
+            )
+
     def design_spaces(self, *, num_classes: int, in_channels: int, resolution: int | None = None) -> dict[str, Space]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""
         spaces = {}
@@ -287,6 +313,14 @@ def plan_of_looks(study: dict[str, Any]) -> dict[str, Any]:
     if study.get("comparison", {}).get("looks") is None:
         return {}
     return {"networks": study["networks"], "comparison": study["comparison"]}
+
+
+def with_defaults(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return a study's identity with the defaults that it left out, so that a difference names both values."""
+    plain = {key: value for key, value in identity.items() if key != FINGERPRINT and key not in NOT_IDENTITY}
+    plain |= {"name": "any", "networks": 1} | plan_of_looks(identity)
+    spec = values.from_dict(StudySpec, plain, where="the stored study")
+    return {**spec.identity(without_defaults=False), FINGERPRINT: identity.get(FINGERPRINT)}
 
 
 def read_study(path: Path) -> tuple[StudySpec, str]:

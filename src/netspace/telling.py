@@ -192,6 +192,13 @@ def tell(
     )
 
 
+KERNELS = {
+    "torch": "the framework's own operators",
+    "blocked": "block-diagonal groups (kernels 'blocked')",
+    "native": "operators of netspace (kernels 'native')",
+}
+
+
 def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
     """Return what the page says of a study, so that the store alone is enough to make it again."""
     recipe, seed, training = spec.recipe, spec.seed, spec.trained_from
@@ -203,7 +210,8 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         "Budget": spec.budget.budget().describe(),
         "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
         f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
-        f"{recipe.weight_decay:g}, {recipe.precision}" + _extras(recipe),
+        f"{recipe.weight_decay:g}" + _extras(recipe),
+        "Computed": f"{recipe.precision}, {KERNELS[spec.kernels]}, {spec.threads} thread" + "s" * (spec.threads > 1),
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
     }
     if recipe.metric == "balanced_error":

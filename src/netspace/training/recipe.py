@@ -8,6 +8,8 @@ from netspace.errors import InputError, did_you_mean
 from netspace.training.metrics import CLASS_WEIGHTS, METRICS
 
 PRECISIONS = ("float32", "bfloat16")
+AUTO = "auto"
+"""What a study's precision and kernels may say before they are measured; no trial has it."""
 SCHEDULES = ("cosine", "constant")
 
 
@@ -20,8 +22,9 @@ class TrainingRecipe:
     cosine; `warmup_epochs` [epochs] of linear warm-up multiply either.
     `weight_decay` acts on every learnable number. `flip` mirrors half of the training images; `shift` moves
     each by up to so many pixels in both directions. `precision` "bfloat16" runs convolutions and linear
-    layers in bfloat16, with float32 weights. `class_weights` "balanced" weighs an image's loss so that all classes
-    count alike, and `metric` "balanced_error" judges a network by the mean of its errors in each class.
+    layers in bfloat16, with float32 weights; "auto", in a study, is whichever is faster where the study is made.
+    `class_weights` "balanced" weighs an image's loss so that all classes count alike, and `metric` "balanced_error"
+    judges a network by the mean of its errors in each class.
     Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.1.
     """
 
@@ -48,7 +51,7 @@ class TrainingRecipe:
         number(self, "warmup_epochs", InputError, maximum=self.epochs)
         number(self, "label_smoothing", InputError, maximum=0.9)
         whole(self, "shift", InputError, minimum=0)
-        one_of(self, "precision", InputError, PRECISIONS)
+        one_of(self, "precision", InputError, (*PRECISIONS, AUTO))
         one_of(self, "schedule", InputError, SCHEDULES)
         one_of(self, "class_weights", InputError, CLASS_WEIGHTS)
         one_of(self, "metric", InputError, METRICS)

@@ -5,6 +5,7 @@ A trial's id is the digest of its parts, so that running it twice is harmless an
 
 import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from netspace import values
 from netspace.checks import one_of
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
-from netspace.training.recipe import TrainingRecipe
+from netspace.training.recipe import AUTO, TrainingRecipe
 
 KERNELS = ("torch", "blocked", "native")
 """Forms of the operators, of which each is a further step from the framework's own."""
@@ -38,6 +39,8 @@ class Trial:
 
     def __post_init__(self) -> None:
         check_kernels(self, self.backend)
+        if self.recipe.precision == AUTO:
+            raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
 
     @property
     def id(self) -> str:
@@ -54,9 +57,9 @@ class Trial:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def check_kernels(choice: Any, backend: str) -> None:
-    """Check the field `kernels` of a trial. Raises: InputError."""
-    one_of(choice, "kernels", InputError, KERNELS)
+def check_kernels(choice: Any, backend: str, allowed: Sequence[str] = KERNELS) -> None:
+    """Check the field `kernels` of a trial or a study. Raises: InputError."""
+    one_of(choice, "kernels", InputError, allowed)
     if choice.kernels != "torch" and backend != "torch":
         raise InputError(f"kernels (={choice.kernels!r}) must be 'torch' for backend {backend!r}, which has no others")
 

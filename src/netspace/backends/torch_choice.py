@@ -1,0 +1,68 @@
+"""Which precision and which kernels are fastest on this machine, for the networks of one study.
+
+A few of the study's own networks, small to large, take a few steps each in every candidate, in turns; what takes the
+least time together is chosen. It is measured once, when a study is made, and kept as part of every trial: later, and on
+another machine, the same numbers come out, or none.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+from netspace.backends.torch_native import missing_operators
+from netspace.backends.torch_training import train
+from netspace.errors import InputError
+from netspace.training.data import Dataset
+from netspace.training.splits import Split
+from netspace.training.trial import Trial
+
+NETWORKS = 4
+STEPS = 4
+ROUNDS = 3
+GAIN = 1.05
+"""How many times as fast as PyTorch's own float32 the best must be, to be taken in its place."""
+
+Candidate = tuple[str, str]
+"""Precision and kernels."""
+
+
+def fastest(trials: Sequence[Trial], data: Dataset, precisions: Sequence[str], kernels: Sequence[str]) -> Candidate:
+    """Return the precision and the kernels in which trials take the least time; the first given are the plain ones.
+
+    `trials` are sorted from cheap to dear; a few of them, evenly spread, are timed. Native kernels are left out where
+    the machine has no compiler.
+    """
+    chosen = trials[:: max(1, len(trials) // NETWORKS)][:NETWORKS]
+    pairs = [pair for pair in itertools.product(precisions, kernels) if pair != ("float32", "blocked")]
+    candidates = [pair for pair in pairs if pair[1] != "native" or missing_operators() is None]
+    seconds = dict.fromkeys(candidates, float("inf"))
+    few = _few(data, chosen[0].recipe.batch_size)
+    for _ in range(ROUNDS if len(candidates) > 1 else 0):
+        for candidate in candidates:
+            spent = sum(_seconds(trial, few, candidate) for trial in chosen)
+            seconds[candidate] = min(seconds[candidate], spent)
+    best = min(candidates, key=seconds.__getitem__)
+    return best if seconds[candidates[0]] >= GAIN * seconds[best] else candidates[0]
+
+
+def check_kernels(kernels: str) -> None:
+    """Check that this machine has a study's kernels. Raises: InputError."""
+    missing = missing_operators() if kernels == "native" else None
+    if missing is not None:
+        raise InputError(f"kernels (='native') cannot be had on this machine: {missing}; the nearest are 'blocked'")
+
+
+def _seconds(trial: Trial, data: Dataset, candidate: Candidate) -> float:
+    precision, kernels = candidate
+    recipe = dataclasses.replace(trial.recipe, epochs=1, warmup_epochs=0.0, precision=precision)
+    return train(dataclasses.replace(trial, recipe=recipe, kernels=kernels), data).seconds
+
+
+def _few(data: Dataset, batch_size: int) -> Dataset:
+    """Return the data with images for a few steps, and for one batch of evaluation."""
+
+    def first(split: Split, count: int) -> Split:
+        return Split(images=split.images[:count], labels=split.labels[:count])
+
+    training = first(data.training, STEPS * batch_size)
+    return dataclasses.replace(data, training=training, validation=first(data.validation, batch_size))
