@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "study_file",
         "study_text",
     },
+    "throughput": {"errors", "values", "storage", "study", "study_file", "study_text", "training"},
     "study_text": {"values", "study_file"},
     "principles": GROUND
     | {
@@ -77,6 +78,7 @@ MAY_IMPORT = {
         "stats",
         "storage",
         "study",
+        "throughput",
         "training",
     },
     "__main__": {"cli"},

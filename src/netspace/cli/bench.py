@@ -13,6 +13,7 @@ import typer
 from netspace import values
 from netspace.backends import get_backend
 from netspace.backends.inference import InferenceFigures, InferenceSetting
+from netspace.cli.bench_train import train
 from netspace.cli.options import AsJson, Resolution
 from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import print_json, print_table, table
@@ -22,6 +23,9 @@ from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import NETWORKS
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine: how fast, and in how much memory.")
+
+
+app.command(epilog="Example: netspace bench train examples/fashion_mnist.toml --epochs 1")(train)
 
 
 @app.command(epilog="Example: netspace bench infer regnetx_400mf --batch-sizes 1,32 --threads 2 --channels-last")

@@ -1,0 +1,100 @@
+"""The usual way to train a population, against which `netspace bench train` measures ours; nothing else uses it.
+
+One process after another network, all cores as threads, float32, PyTorch's default layout and operators, a DataLoader
+that normalises image by image. Networks, recipe, split, augmentation and evaluation are ours: only the way differs.
+
+    python -m netspace.backends.torch_usual PACK_FOLDER LOADERS < networks.json
+
+reads `{"recipe": ..., "networks": [...]}` and writes the validation errors as a JSON list.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from netspace.backends.torch_model import build
+from netspace.backends.torch_training import augment
+from netspace.machine import usable_cores
+from netspace.networks.spec import NetworkSpec
+from netspace.training.data import Dataset
+from netspace.training.epochs import EVALUATION_BATCH
+from netspace.training.packs import open_packed
+from netspace.training.recipe import TrainingRecipe
+from netspace.training.splits import Split
+
+
+class Images(TorchDataset[tuple[Tensor, int]]):
+    """Images of a split as PyTorch's users write it: one at a time, scaled and normalised."""
+
+    def __init__(self, split: Split, data: Dataset) -> None:
+        self.split = split
+        self.mean = torch.tensor(data.mean).view(-1, 1, 1)
+        self.std = torch.tensor(data.std).view(-1, 1, 1)
+
+    def __len__(self) -> int:
+        """The number of images."""
+        return len(self.split.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Return (channels, height, width) in float32, and the label."""
+        image = torch.tensor(self.split.images[index]).permute(2, 0, 1).float().div(255)
+        return (image - self.mean) / self.std, int(self.split.labels[index])
+
+
+def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, loaders: int) -> float:
+    """Return the validation error of a network that was trained the usual way, by `loaders` processes for images."""
+    network = build(spec)
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+    training = DataLoader(
+        Images(data.training, data), recipe.batch_size, shuffle=True, drop_last=True, num_workers=loaders
+    )
+    validation = DataLoader(Images(data.validation, data), EVALUATION_BATCH, num_workers=loaders)
+    generator = torch.Generator().manual_seed(0)
+    error, step, steps = 1.0, 0, len(training)
+    for _ in range(recipe.epochs):
+        network.train()
+        for images, labels in training:
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate(step, steps)
+            logits = network(augment(images, recipe, generator))
+            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            step += 1
+        error = evaluate_usually(network, validation)
+    return error
+
+
+@torch.no_grad()
+def evaluate_usually(network: nn.Module, validation: DataLoader[tuple[Tensor, int]]) -> float:
+    """Return the share of wrong images, in [0, 1]."""
+    network.eval()
+    wrong = total = 0
+    for images, labels in validation:
+        wrong += int((network(images).argmax(1) != labels).sum())
+        total += len(labels)
+    return wrong / total
+
+
+def main(pack: str, loaders: str) -> None:
+    """Train the networks of standard input one after the other."""
+    asked: dict[str, Any] = json.load(sys.stdin)
+    torch.set_num_threads(usable_cores())
+    data = open_packed(Path(pack), ("training", "validation"))
+    recipe = TrainingRecipe(**asked["recipe"])
+    networks = [NetworkSpec.from_dict(plain) for plain in asked["networks"]]
+    print(json.dumps([train_usually(network, data, recipe, int(loaders)) for network in networks]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

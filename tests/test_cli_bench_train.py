@@ -1,0 +1,47 @@
+"""`netspace bench train` trains the same networks every way, for real, and says how fast."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netspace.cli.main import app
+from tests.test_settling import STUDY
+
+Words = tuple[str, ...]
+
+
+@pytest.fixture
+def study_file(tmp_path: Path) -> Path:
+    path = tmp_path / "speed.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def test_every_way_trains_the_same_networks(study_file: Path) -> None:
+    words = ("bench", "train", str(study_file), "--networks", "2", "--rounds", "1", "--json")
+    done = CliRunner().invoke(app, [*words, "--ways", "usual,bfloat16 blocked"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    usual, ours = told["figures"]
+    assert (usual["way"], usual["ratio"]) == ("usual", 1.0)
+    assert ours["ratio"] == pytest.approx(usual["seconds"] / ours["seconds"])
+    assert ours["images_per_second"] * ours["seconds"] == pytest.approx(2 * 200)  # 2 networks x 1 epoch of 200 images
+    assert 0 < ours["share_of_peak"] < 1
+    assert abs(ours["mean_error"] - usual["mean_error"]) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--ways", "usual,fastest"), "--ways (='fastest') must be of 'usual', 'float32 torch'"),
+        (("--networks", "0"), "--networks (=0) must be a whole number of at least 1"),
+        (("--rounds", "0"), "--rounds (=0) must be a whole number of at least 1"),
+        (("--epochs", "0"), "epochs (=0) must be a whole number of at least 1"),
+    ],
+)
+def test_nonsense_gets_a_sentence(study_file: Path, words: Words, said: str) -> None:
+    done = CliRunner().invoke(app, ["bench", "train", str(study_file), *words])
+    assert done.exit_code
+    assert said in f"{done.output} {done.exception}"
