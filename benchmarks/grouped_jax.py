@@ -1,4 +1,4 @@
-"""A grouped 3x3 convolution in JAX, forward and backward: XLA's own groups, one convolution each, one dense kernel.
+"""A grouped 3x3 convolution in JAX, forward and backward, in the four forms of `jax_grouped`.
 
     PJRT_NPROC=1 python benchmarks/grouped_jax.py --batch 32
 
@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from netspace.backends.jax_grouped import block_diagonal, native, split
+from netspace.backends.jax_grouped import block_diagonal, native, product, split
 
-FORMS = {"native": native, "split": split, "block-diagonal": block_diagonal}
+FORMS = {"native": native, "split": split, "block-diagonal": block_diagonal, "product": product}
 SHAPES = (
     (32, 2, 24),
     (64, 8, 12),
@@ -32,6 +32,11 @@ SHAPES = (
     (256, 32, 8),
     (400, 25, 7),
     (256, 256, 7),
+    (256, 32, 4),
+    (256, 32, 2),
+    (368, 46, 2),
+    (368, 46, 1),
+    (368, 92, 2),
 )
 TOO_SLOW = 0.5
 """[s]"""

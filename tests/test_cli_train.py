@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 import netspace as ns
+from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 
 SPEC = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16, stride=1))
 WORDS = ("mine.json", "--data", "digits", "--epochs", "2", "--batch-size", "50", "--lr", "0.1", "--threads", "1")
+CORES = usable_cores()
+MOST = 4 * CORES
 
 
 def train(*words, cwd, check=0):
@@ -87,6 +90,14 @@ def test_an_array_file_judged_by_the_balanced_error(folder):
         (("--class-weights", "even"), "class_weights (='even') must be one of equal, balanced"),
         (("--data", "npz:no.npz"), "npz:no.npz: {}/no.npz is not a file"),
         (("--epochs", "0"), "epochs (=0) must be a whole number of at least 1"),
+        (
+            ("--threads", "0"),
+            f"--threads (=0) must be from 1 to {MOST} on this machine of {CORES} cores; the nearest is 1",
+        ),
+        (
+            ("--threads", "100000"),
+            f"--threads (=100000) must be from 1 to {MOST} on this machine of {CORES} cores; the nearest is {MOST}",
+        ),
         (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_look_waits_for_the_first_networks_of_every_space(tmp_path, capsys):
     progress = study.run(executor=executor, should_stop=executor.stops)
     assert progress.trained == 9
     assert study.verdicts() == ()  # the last networks of both have results, the first ones have not
-    print_comparison(study.populations(), study.verdicts(), looks=study.spec.looks)
+    print_comparison(study.populations(), study.verdicts(), "validation error", looks=study.spec.looks)
     assert "no verdict: the first look comes at 4 networks of every space" in capsys.readouterr().out
 
 

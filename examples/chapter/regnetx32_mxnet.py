@@ -9,7 +9,7 @@ from netspace.training.data import DataChoice, load
 
 npx.set_np()
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data", default="fashion_mnist", help="or digits, or folder:PATH")
+parser.add_argument("--data", default="fashion_mnist", help="or digits")
 parser.add_argument("--resolution", type=int, default=96)
 parser.add_argument("--share", type=float, default=1.0, help="of the training images")
 parser.add_argument("--epochs", type=int, default=10)

@@ -26,11 +26,10 @@ for part in (network.stem, *network.stages, network.head):
 print(f"{sum(math.prod(weight.shape) for weight in network.trainable_weights):,} parameters")
 
 data = load(DataChoice(name=options.data, resolution=options.resolution, training_share=options.share))
-mean, std = 255 * data.mean[0], 255 * data.std[0]  # of pixels from 0 to 255
+mean, std = 255 * data.mean[0], 255 * data.std[0]
 model = keras.Sequential([keras.layers.Rescaling(1 / std, offset=-mean / std), network])
-steps = options.epochs * math.ceil(len(data.training) / 128)
 model.compile(
-    optimizer=keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.05, steps), momentum=0.9),
+    optimizer=keras.optimizers.SGD(0.05),
     loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     metrics=["accuracy"],
     jit_compile=False,  # on a CPU, XLA is slower here

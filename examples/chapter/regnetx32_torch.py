@@ -10,7 +10,7 @@ import netspace as ns
 from netspace.training.data import DataChoice, load
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data", default="fashion_mnist", help="or digits, or folder:PATH")
+parser.add_argument("--data", default="fashion_mnist", help="or digits")
 parser.add_argument("--resolution", type=int, default=96)
 parser.add_argument("--share", type=float, default=1.0, help="of the training images")
 parser.add_argument("--epochs", type=int, default=10)

@@ -2,6 +2,9 @@
 
 import os
 
+MOST_THREADS = 1024
+"""More than any process has use for."""
+
 
 def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""

@@ -48,22 +48,31 @@ def train_network(
     backend: str = "torch",
     seed: int = 0,
     threads: int = 1,
+    kernels: str = "torch",
     test: bool = False,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
     """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
 
     Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
-    metric takes, or the backend has no such network; MissingFrameworkError.
+    metric takes, or the backend has no such network or
+    recipe; MissingFrameworkError; ExecutionError where the kernels cannot be had.
     """
     if test and data.test is None:
         raise InputError(f"test: {data.name!r} was opened without its test split")
     if test and data.test is not None:
         check_judged(recipe.metric, data.test.labels, data.class_names, "test")
     trial = Trial(
-        network=fitted(spec, data), recipe=recipe, data=data.fingerprint, seed=seed, backend=backend, threads=threads
+        network=fitted(spec, data),
+        recipe=recipe,
+        data=data.fingerprint,
+        seed=seed,
+        backend=backend,
+        threads=threads,
+        kernels=kernels,
     )
     trainer = get_backend(backend)
+    trainer.check_recipe(recipe)
     trainer.check(trial.network, data.resolution)
     trainer.take_threads(threads)  # before the framework has begun to compute
     network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))

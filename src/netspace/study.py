@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspace import values
 from netspace.backends import get_backend
-from netspace.errors import OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
+from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import Executor, never
 from netspace.execution.processes import ProcessExecutor
 from netspace.findings.assisted import draw_census
@@ -153,6 +153,10 @@ class Study:
     def _draw(self, data: Dataset) -> Drawn:
         backend = get_backend(self.spec.backend)
         self.spec.check_fits(data)
+        try:
+            backend.check_recipe(self.spec.recipe)
+        except InputError as problem:
+            raise StudyFileError(f"recipe.{problem}") from None
         spaces = self.spec.design_spaces(
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )

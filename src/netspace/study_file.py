@@ -12,6 +12,7 @@ from typing import Any
 from netspace import values
 from netspace.checks import number, whole
 from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
+from netspace.machine import MOST_THREADS
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
 from netspace.spaces.budget import Budget, parse_band
@@ -170,7 +171,7 @@ class StudySpec:
             if name in names[:position]:
                 raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
         check_kernels(self, self.backend, (*KERNELS, AUTO))
-        whole(self, "threads", InputError)
+        whole(self, "threads", InputError, maximum=MOST_THREADS)
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')
         if self.comparison.looks is not None:

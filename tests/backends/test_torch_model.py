@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import netspace as ns
 from netspace.backends.torch_model import AnyNet, build
+from netspace.errors import InputError
 from netspace.networks.complexity import complexity
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec, Stage, Stem
@@ -177,3 +178,33 @@ def test_dropout_acts_before_the_linear_layer_and_in_training_only():
     kept = network.head(network.stages(network.stem(image)))[:, 0]
     whole = 2 * pooled.sum(1)
     assert (kept < whole).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8, 3), (3, 8, 8)])
+def test_images_of_another_layout_are_refused_by_the_module_itself(shape):
+    module = build(NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16)))
+    for call in (module, module.features):
+        with pytest.raises(
+            InputError, match=rf"\({', '.join(map(str, shape))}\)\) must be \(batch, channels, height, wid"
+        ):
+            call(torch.zeros(shape))
+
+
+def test_the_check_of_the_layout_is_in_nobody_s_way():
+    """Symbolic tracing, export with a free batch size and compilation in one graph see the network alone."""
+    module = build(NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16))).eval()
+    x = torch.randn(2, 3, 9, 9)
+    expected = module(x)
+    torch.testing.assert_close(torch.fx.symbolic_trace(module)(x), expected)
+    free = {"x": {0: torch.export.Dim("batch")}}
+    exported = torch.export.export(module, (torch.randn(3, 3, 9, 9),), dynamic_shapes=free)
+    torch.testing.assert_close(exported.module()(x), expected)
+    torch.testing.assert_close(torch.compile(module, backend="eager", fullgraph=True)(x), expected)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["x"]])
+def test_what_is_no_name_is_no_backend(name):
+    network = ns.network("regnetx32")
+    for call in (lambda: ns.build(network, backend=name), lambda: ns.convert(ns.build(network), to=name)):
+        with pytest.raises(InputError, match=r"^backend .* does not exist; known: jax, mxnet, tensorflow, torch$"):
+            call()

@@ -60,6 +60,16 @@ def test_the_same_trial_gives_the_same_numbers(backend, digits):
     assert first.error == again.error
 
 
+def test_a_recipe_that_a_backend_has_not_is_refused_before_it_trains(backend):
+    backend.check_recipe(RECIPE)
+    half = dataclasses.replace(RECIPE, precision="bfloat16")
+    if backend.name in WITHOUT_BFLOAT16:
+        with pytest.raises(InputError, match=rf"^precision \(='bfloat16'\) must be 'float32' for .* '{backend.name}'"):
+            backend.check_recipe(half)
+    else:
+        backend.check_recipe(half)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -87,6 +97,12 @@ def test_every_choice_of_a_recipe_has_an_effect(backend, digits, change):
         return
     before, after = (backend.train(t, digits).curve[0].training_loss for t in (plain, changed))
     assert before != after
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 1.5])
+def test_a_trial_s_threads_are_a_number_that_a_process_can_have(digits, threads):
+    with pytest.raises(InputError, match=rf"^threads \(={threads}\) must be a whole number"):
+        trial(digits, threads=threads)
 
 
 def test_initialisation_and_order_do_not_depend_on_the_recipe(digits):

@@ -5,7 +5,9 @@ none can be mistaken for another.
 """
 
 import dataclasses
+import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -182,11 +184,83 @@ class TestTheSameWeights:
         with pytest.raises(CheckpointError, match=r"network \(=object\) must be one that"):
             ns.convert(object(), to=backend.name)
 
-    def test_another_layout_is_refused(self, backend):
-        spec = spec_of("x", STEMS["stride-2"])
-        network = backend.build(spec)
+    def test_a_part_of_a_network_is_refused(self, backend, tmp_path):
+        part = backend.build(spec_of("x", STEMS["stride-2"])).stem
+        for carry in (lambda: ns.convert(part, to="torch"), lambda: ns.save(part, tmp_path / "part")):
+            with pytest.raises(CheckpointError, match=r"network \(=\w+\) must be one that `netspace.build` or"):
+                carry()
+
+    def test_float8_in_a_file_is_refused(self, backend, tmp_path):
+        ns.save(backend.build(spec_of("basic", STEMS["stride-2"])), tmp_path)
+        header = {"stem.conv.weight": {"dtype": "F8_E4M3", "shape": [8, 3, 3, 3], "data_offsets": [0, 216]}}
+        told = json.dumps(header).encode()
+        (tmp_path / "model.safetensors").write_bytes(len(told).to_bytes(8, "little") + told + bytes(216))
+        with pytest.raises(
+            CheckpointError, match="such as float8, that is none of float16, bfloat16, float32, float64"
+        ):
+            ns.load(tmp_path, backend=backend.name)
+
+
+class TestWhatIsGiven:
+    """One sentence for images and networks that are not what a backend takes."""
+
+    @pytest.fixture
+    def network(self, backend):
+        return backend.build(spec_of("x", STEMS["stride-2"]))
+
+    def test_another_layout_is_refused(self, backend, network):
         with pytest.raises(InputError, match=r"\(2, 3, 16, 16\)\) must be \(batch, height, width, channels\)"):
-            backend.logits(network, images_for(spec, 16, batch=2).transpose(0, 3, 1, 2))
+            backend.logits(network, images_for(network.spec, 16, batch=2).transpose(0, 3, 1, 2))
+
+    @pytest.mark.parametrize("dtype", ["float64", "uint8"])
+    def test_images_of_another_type_are_refused(self, backend, network, dtype):
+        images = images_for(network.spec, 16).astype(dtype)
+        with pytest.raises(
+            InputError, match=rf"images \(of {dtype}\) must be of float32, as the network's weights are"
+        ):
+            backend.logits(network, images)
+
+    def test_images_that_are_no_array_are_refused(self, backend, network):
+        with pytest.raises(InputError, match=r"images \(a list\) must be an array of NumPy"):
+            backend.logits(network, images_for(network.spec, 16).tolist())
+
+    def test_a_network_of_bfloat16_takes_and_gives_bfloat16(self, backend, network):
+        if backend.name == "mxnet":
+            pytest.skip("MXNet has no bfloat16 on a CPU")
+        half = {name: array.astype(ml_dtypes.bfloat16) for name, array in backend.arrays(network).items()}
+        images = images_for(network.spec, 16)
+        found = backend.logits(backend.with_arrays(network.spec, half), images.astype(ml_dtypes.bfloat16))
+        assert found.dtype == ml_dtypes.bfloat16
+        expected = backend.logits(network, images)
+        assert np.abs(found.astype(np.float32) - expected).max() < 0.05 * np.abs(expected).max()
+
+    def test_no_images_have_no_logits(self, backend, network):
+        found = backend.logits(network, images_for(network.spec, 16, batch=0))
+        assert (found.shape, found.dtype) == ((0, 7), np.float32)
+
+    @pytest.mark.parametrize("change", [{"in_channels": 1}, {"num_classes": 10}, {"activation": "silu"}], ids=str)
+    def test_another_network_than_the_trial_s_is_not_trained(self, backend, network, one_batch, change):
+        trial = trial_of(dataclasses.replace(network.spec, **change), one_batch)
+        with pytest.raises(InputError, match=rf"network \(of digest {network.spec.digest}\) must be the trial's"):
+            backend.train(trial, one_batch, network=network)
+
+    def test_a_float64_network_is_not_trained(self, backend, one_batch):
+        spec = dataclasses.replace(spec_of("x", STEMS["stride-2"]), in_channels=1, num_classes=10)
+        network = backend.with_arrays(spec, disturbed(spec, dtype=np.float64))
+        with pytest.raises(InputError, match=r"network \(of float64\) must have weights of float32"):
+            backend.train(trial_of(spec, one_batch), one_batch, network=network)
+
+    @pytest.mark.parametrize("change", [{"in_channels": 3}, {"num_classes": 7}], ids=str)
+    def test_data_of_other_channels_or_more_classes_are_not_trained_on(self, backend, one_batch, change):
+        spec = dataclasses.replace(spec_of("x", STEMS["stride-2"]), **{"in_channels": 1, "num_classes": 10} | change)
+        with pytest.raises(
+            InputError, match=r"must be for the data 'digits', whose images have 1 channels in 10 class"
+        ):
+            backend.train(trial_of(spec, one_batch), one_batch)
+
+
+def trial_of(spec, data):
+    return Trial(network=spec, recipe=TrainingRecipe(epochs=1, batch_size=40), data=data.fingerprint)
 
 
 def same_arrays(found, expected):

@@ -1,5 +1,6 @@
 """The chapter's network in each framework, as a reader runs it: its layer summary as printed, and it learns."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,9 +34,17 @@ def test_the_summary_is_the_chapter_s_and_the_network_trains(name):
     found = [line.partition(" output shape: ")[2] for line in lines if " output shape: " in line]
     assert found == list(SHAPES[name])
     assert lines[len(found)] == "179,290 parameters"
-    assert "accuracy" in done.stdout or "loss" in done.stdout
+    assert re.search(r"val(idation|)[ _]accuracy:? 0\.\d+", done.stdout)
 
 
 @pytest.mark.parametrize("name", BACKENDS)
 def test_an_example_fits_on_a_page(name):
     assert len((CHAPTER / f"regnetx32_{name}.py").read_text().splitlines()) <= 40
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_all_four_train_by_the_chapter_s_recipe_on_the_data_that_their_network_is_for(name):
+    text = (CHAPTER / f"regnetx32_{name}.py").read_text()
+    assert "mean, std = 255 * data.mean[0], 255 * data.std[0]\n" in text
+    assert text.count("0.05") == 1
+    assert not re.search("momentum|decay|Cosine|folder:", text)

@@ -165,6 +165,8 @@ class TestGluon:
                 InputError, match=r"\(2, 8, 8, 1\)\) must be \(batch, channels, height, width\) .* 1 chan"
             ):
                 network(mx.nd.zeros((2, 8, 8, 1)))
+            with pytest.raises(InputError, match=r"\(2, 8, 8, 1\)\) must be \(batch, channels, height, width\)"):
+                network.features(mx.nd.zeros((2, 8, 8, 1)))
             network.hybridize()
 
     def test_weights_of_half_precision_are_refused(self):

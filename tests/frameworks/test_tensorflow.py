@@ -241,13 +241,13 @@ def test_its_versions_name_what_computes(backend):
 @pytest.mark.parametrize("below", ["jax", "torch"])
 def test_the_same_module_runs_on_keras_s_other_backends(below):
     pytest.importorskip(below, reason=f"{below} is not installed")
-    chosen = "tensorflow and (chapter_s_network or come_back or (is_pytorch_s and -x) or another_layout)"
+    chosen = "tensorflow and (chapter_s_network or come_back or (is_pytorch_s and -x) or another_layout or dropping_is)"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen]
     # Keras asks NumPy for PyTorch's tensors in a way that NumPy 2 gives up.
-    command += ["-W", "ignore:__array__ implementation:DeprecationWarning", "tests/contracts/test_backend_networks.py"]
+    command += ["-W", "ignore:__array__ implementation:DeprecationWarning", "tests/contracts"]
     done = run(command, KERAS_BACKEND=below)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "\n5 passed" in done.stdout
+    assert "\n6 passed" in done.stdout
 
 
 @pytest.mark.slow

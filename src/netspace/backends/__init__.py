@@ -21,8 +21,8 @@ BACKENDS = {
 
 def get_backend(name: str) -> Backend:
     """Return a backend by name. Raises: InputError for an unknown one, MissingFrameworkError."""
-    if name not in BACKENDS:
-        raise InputError(f"backend {name!r} does not exist{did_you_mean(name, BACKENDS)}")
+    if not isinstance(name, str) or name not in BACKENDS:
+        raise InputError(f"backend {name!r} does not exist{did_you_mean(str(name), BACKENDS)}")
     module, _, attribute = BACKENDS[name].partition(":")
     with needed_by(f"backend {name!r}", extra=name):
         made: type[Backend] = getattr(importlib.import_module(module), attribute)

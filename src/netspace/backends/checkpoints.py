@@ -126,6 +126,10 @@ def read_tensors(path: Path, load: Callable[[Path], dict[str, Any]]) -> dict[str
         raise CheckpointError(f"{path}: cannot be read ({reason})") from None
     except SafetensorError as problem:
         raise CheckpointError(f"{path}: not a safetensors file ({problem})") from None
+    except AttributeError:  # safetensors asks NumPy for a type by a name that it does not have
+        raise CheckpointError(
+            f"{path}: holds numbers of a type, such as float8, that is none of {', '.join(FLOATS)}"
+        ) from None
 
 
 def check_tensors(given: Mapping[str, Any], expected: Mapping[str, Any], *, source: str | Path) -> None:

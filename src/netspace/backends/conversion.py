@@ -15,7 +15,7 @@ def backend_of(network: Any) -> Backend:
     """Return the backend that built a network. Raises: CheckpointError where none did."""
     for cls in type(network).__mro__:
         name = cls.__module__.removeprefix("netspace.backends.").removesuffix("_model")
-        if name in BACKENDS:
+        if name in BACKENDS and hasattr(network, "spec"):  # a part of a network has none
             return get_backend(name)
     raise CheckpointError(f"network (={type(network).__name__}) must be one that `netspace.build` or `load` returned")
 
@@ -24,7 +24,8 @@ def save_network(
     network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
 ) -> None:
     """Write a network's spec and weights to a folder, and how it was trained. Raises: CheckpointError."""
-    write_network(network.spec, backend_of(network).arrays(network), folder, recipe=recipe, result=result)
+    tensors = backend_of(network).arrays(network)
+    write_network(network.spec, tensors, folder, recipe=recipe, result=result)
 
 
 def load_network(folder: Path, backend: str = "torch") -> Any:

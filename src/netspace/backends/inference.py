@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from netspace.checks import one_of, whole
 from netspace.errors import InputError
+from netspace.machine import MOST_THREADS
 from netspace.networks.complexity import check_resolution
 from netspace.training.recipe import PRECISIONS
 
@@ -11,8 +12,6 @@ DEVICES = ("cpu", "cuda")
 
 MOST_IMAGES = 65_536
 """The largest batch, and more than any machine has use for."""
-
-MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ first epoch's time holds the compilation.
 """
 
 import functools
-import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,17 +21,14 @@ from jax import Array
 
 from netspace.backends.checkpoints import Arrays
 from netspace.backends.jax_model import AnyNet, abstract, arrays, assign, fresh_streams, precision_of
-from netspace.backends.translated import TranslatedBackend, check_threads
-from netspace.machine import usable_cores
+from netspace.backends.jax_threads import take_threads
+from netspace.backends.translated import TranslatedBackend
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH, Batches, loss_weights, run_epochs, share_wrong
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import ByteArray, IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
-
-THREADS_VARIABLES = ("PJRT_NPROC", "NPROC")
-"""Where JAX looks, when it starts, for its number of threads on a processor; without them it takes all cores."""
 
 
 class JaxBackend(TranslatedBackend):
@@ -59,7 +55,12 @@ class JaxBackend(TranslatedBackend):
         network.eval()
         return network
 
-    def logits(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def dtype(self, network: AnyNet) -> np.dtype[Any]:
+        """Return the type of a network's weights."""
+        found: np.dtype[Any] = np.dtype(network.head.linear.kernel.dtype)
+        return found
+
+    def evaluated(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the logits of images (batch, height, width, channels)."""
         with precision_of(images.dtype):
             evaluated = nnx.view(network, deterministic=True, use_running_average=True, raise_if_not_found=False)
@@ -82,8 +83,7 @@ class JaxBackend(TranslatedBackend):
         self.take_threads(trial.threads)
         recipe = trial.recipe
         steps = recipe.steps_per_epoch(len(data.training.labels))
-        if network is None:
-            network = self.build(trial.network, seed=trial.stream_seed("initialisation"))
+        network = self.to_train(network, trial, data)
         weights = loss_weights(trial, data)
         trained = Trained(network, recipe, seed=trial.stream_seed("dropping"), class_weights=weights)
         batches = Batches(trial, data)
@@ -192,26 +192,3 @@ def compiled(spec: NetworkSpec, precision: str) -> tuple[Callable[..., Any], Cal
         return nnx.merge(evaluation, *state)(images).astype(jnp.float32)
 
     return jax.jit(step, donate_argnums=0), jax.jit(logits)
-
-
-def take_threads(threads: int) -> None:
-    """Have JAX compute with so many threads: it takes their number once, when it starts in a process.
-
-    Raises: InputError where it has started, or been told to start, with another number.
-    """
-    chosen = [number for name in THREADS_VARIABLES if (number := os.environ.get(name, "")).isdigit()]
-    if not chosen and not has_started():
-        chosen = [str(threads)]
-        os.environ[THREADS_VARIABLES[0]] = str(threads)
-    if jax.default_backend() != "cpu":
-        return
-    check_threads(threads, int(chosen[0]) if chosen else usable_cores(), what="JAX", variable=THREADS_VARIABLES[0])
-
-
-def has_started() -> bool:
-    """Whether JAX has started in this process, after which some of its settings cannot change."""
-    try:
-        jax.config.update("jax_num_cpu_devices", jax.config.jax_num_cpu_devices)
-    except RuntimeError:
-        return True
-    return False

@@ -10,9 +10,9 @@ from typing import Any
 import numpy.typing as npt
 
 from netspace.backends.mxnet_import import import_mxnet
-from netspace.errors import InputError
 from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, drop_rates, plan
 from netspace.networks.spec import Frame, NetworkSpec
+from netspace.training.epochs import channels_first
 
 mx = import_mxnet()
 nn = mx.gluon.nn
@@ -122,7 +122,8 @@ class AnyNet(HybridBlock):  # type: ignore[misc]
         self.head = Head(planned.head, planned.classifier, spec)
 
     def features(self, x: Any) -> tuple[Any, ...]:
-        """Return the output of every stage, for heads of detection and segmentation."""
+        """Return the output of every stage, for heads of detection and segmentation. Raises: InputError."""
+        self._check_layout(x)
         outputs = [self.stem(x)]
         for stage in self.stages:
             outputs.append(stage(outputs[-1]))
@@ -130,17 +131,16 @@ class AnyNet(HybridBlock):  # type: ignore[misc]
 
     def forward(self, x: Any, *others: Any) -> Any:
         """Check the layout, and run the block as Gluon does. Raises: InputError."""
-        channels = self.spec.in_channels
-        if isinstance(x, mx.nd.NDArray) and (x.ndim != 4 or x.shape[1] != channels):
-            raise InputError(
-                f"images (of shape {x.shape}) must be (batch, channels, height, width) with the network's "
-                f"{channels} channels"
-            )
+        self._check_layout(x)
         return super().forward(x, *others)
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """Return logits (batch, classes)."""
         return self.head(self.stages(self.stem(x)))
+
+    def _check_layout(self, x: Any) -> None:
+        if isinstance(x, mx.nd.NDArray) and (x.ndim != 4 or x.shape[1] != self.spec.in_channels):
+            raise channels_first(self.spec, x.shape)
 
 
 def conv2d(layer: Convolution) -> Any:

@@ -18,7 +18,7 @@ from netspace.backends.translated import TranslatedBackend
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import Batches, check_images, loss_weights, run_epochs, share_wrong
+from netspace.training.epochs import Batches, loss_weights, run_epochs, share_wrong
 from netspace.training.splits import IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -27,6 +27,7 @@ class MXNetBackend(TranslatedBackend):
     """Gluon blocks of MXNet, whose development has ended; see `netspace.training.backend.Backend`."""
 
     name = "mxnet"
+    precisions = ("float32",)  # on a CPU, MXNet has no bfloat16 to train in
 
     def module(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> AnyNet:
         """Return the network as a `gluon.HybridBlock`. Raises: InputError for numbers that MXNet lacks on a CPU."""
@@ -46,9 +47,13 @@ class MXNetBackend(TranslatedBackend):
         """Return a network's tensors."""
         return {name: parameter.data().asnumpy() for name, parameter in parameters(network).items()}
 
-    def logits(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def dtype(self, network: AnyNet) -> np.dtype[Any]:
+        """Return the type of a network's weights."""
+        found: np.dtype[Any] = np.dtype(network.head.linear.weight.dtype)
+        return found
+
+    def evaluated(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the logits of images (batch, height, width, channels)."""
-        check_images(network.spec, images)
         with mx.autograd.pause(train_mode=False):
             found: npt.NDArray[Any] = network(array(images.transpose(0, 3, 1, 2))).asnumpy()
         return found
@@ -65,21 +70,12 @@ class MXNetBackend(TranslatedBackend):
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: AnyNet | None = None,
     ) -> TrialResult:
-        """Train one trial; a network that is given stays hybridized.
-
-        Raises: InputError for bfloat16.
-        """
+        """Train one trial; see the contract. A network that is given stays hybridized."""
         begun = time.perf_counter()
         recipe = trial.recipe
-        if recipe.precision != "float32":
-            raise InputError(
-                f"precision (={recipe.precision!r}) must be 'float32' for backend 'mxnet'; backend 'torch' has it"
-            )
         self.take_threads(trial.threads)
         steps = recipe.steps_per_epoch(len(data.training.labels))
-        if network is None:
-            network = self.build(trial.network, seed=trial.stream_seed("initialisation"))
-        trained = network
+        trained = self.to_train(network, trial, data)
         trained.hybridize()
         # Dropout and stochastic depth draw from MXNet's own generator, whose seeds have 32 bits.
         mx.random.seed(trial.stream_seed("dropping") % 2**31)

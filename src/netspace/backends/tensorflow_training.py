@@ -22,12 +22,12 @@ from netspace.errors import InputError
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import Batches, FloatArray, check_images, loss_weights, run_epochs
+from netspace.training.epochs import Batches, FloatArray, loss_weights, run_epochs
 from netspace.training.splits import IndexArray
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
-THREADS_VARIABLES = {"tensorflow": "TF_NUM_INTRAOP_THREADS", "jax": "PJRT_NPROC"}
-"""Where each looks for its number of threads when it starts; else it takes all cores that it may use."""
+THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
+"""Where TensorFlow looks for its number of threads when it starts; else it takes all cores that it may use."""
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Keras's dtype policy for each precision of a recipe: in the mixed one, weights and norms are float32."""
@@ -55,9 +55,13 @@ class TensorFlowBackend(TranslatedBackend):
         """Return a network's tensors."""
         return arrays(network)
 
-    def logits(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def dtype(self, network: AnyNet) -> np.dtype[Any]:
+        """Return the type of a network's weights."""
+        found: np.dtype[Any] = np.dtype(network.head.linear.kernel.dtype)
+        return found
+
+    def evaluated(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the logits of images (batch, height, width, channels)."""
-        check_images(network.spec, images)
         found: npt.NDArray[Any] = network.predict_on_batch(images)
         return found
 
@@ -79,8 +83,7 @@ class TensorFlowBackend(TranslatedBackend):
         """
         begun = time.perf_counter()
         self.take_threads(trial.threads)
-        if network is None:
-            network = self.build(trial.network, seed=trial.stream_seed("initialisation"))
+        network = self.to_train(network, trial, data)
         if trial.recipe.precision == "float32":
             return train(network, trial, data, on_epoch=on_epoch, begun=begun)
         # A module's dtype policy is fixed when it is made.
@@ -140,6 +143,8 @@ def train(
 
 def seed_dropping(network: AnyNet, seed: int) -> None:
     """Begin the random numbers of dropout and stochastic depth anew."""
+    if keras.config.backend() == "torch":  # there, dropout of single numbers draws from PyTorch's own generator
+        importlib.import_module("torch").manual_seed(seed)
     generator = np.random.Generator(np.random.Philox(key=seed))
     for variable in network.non_trainable_variables:
         if variable.name == "seed_generator_state":
@@ -151,19 +156,16 @@ def take_threads(count: int) -> None:
 
     Raises: InputError where it has begun in this process with another number, which it then keeps.
     """
-    below, running = keras.config.backend(), 0
+    below = keras.config.backend()
     if below == "torch":
         importlib.import_module("torch").set_num_threads(count)
-        return
-    if below == "tensorflow":
+    elif below == "jax":
+        importlib.import_module("netspace.backends.jax_threads").take_threads(count)
+    else:
         threading = importlib.import_module("tensorflow").config.threading
         try:
             threading.set_intra_op_parallelism_threads(count)
             threading.set_inter_op_parallelism_threads(1)  # no two operations at once
         except RuntimeError:  # it has computed before
-            running = threading.get_intra_op_parallelism_threads()
-        else:
-            return
-    variable = THREADS_VARIABLES[below]
-    running = running or int(os.environ.get(variable, 0)) or usable_cores()
-    check_threads(count, running, what=f"Keras's backend {below!r}", variable=variable)
+            chosen = threading.get_intra_op_parallelism_threads() or int(os.environ.get(THREADS_VARIABLE, 0))
+            check_threads(count, chosen or usable_cores(), what="TensorFlow", variable=THREADS_VARIABLE)

@@ -18,6 +18,7 @@ from netspace.backends.torch_own_block import check_own_blocks, own_module
 from netspace.networks.plan import BlockPlan, Convolution, OwnBlockPlan, SqueezeExcitation, drop_rates, plan
 from netspace.networks.spec import Frame, NetworkSpec
 from netspace.networks.tensors import tensors as planned_tensors
+from netspace.training.epochs import channels_first
 
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU}
 
@@ -107,15 +108,27 @@ class AnyNet(nn.Module):
         self.head = Head(planned.head, planned.classifier, spec)
 
     def features(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the output of every stage, for heads of detection and segmentation."""
+        """Return the output of every stage, for heads of detection and segmentation. Raises: InputError."""
+        check_layout(self.spec, x)
         outputs = [self.stem(x)]
         for stage in self.stages:
             outputs.append(stage(outputs[-1]))
         return tuple(outputs[1:])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (batch, classes)."""
+        """Return logits (batch, classes). Raises: InputError for images of another layout."""
+        check_layout(self.spec, x)
         return self.head(self.stages(self.stem(x)))  # type: ignore[no-any-return]
+
+
+def check_layout(spec: NetworkSpec, x: Tensor) -> None:
+    """Check that images are (batch, channels, height, width) for a network. Raises: InputError.
+
+    What an older tracer (`torch.fx`, `torch.jit`) gives has no shape to decide by, and passes.
+    """
+    traced = not isinstance(x, Tensor) or torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    if not traced and (x.ndim != 4 or x.shape[1] != spec.in_channels):
+        raise channels_first(spec, x.shape)
 
 
 def block(planned: BlockPlan | OwnBlockPlan, frame: Frame, drop_rate: float) -> nn.Module:
@@ -164,12 +177,12 @@ def _counters(network: AnyNet) -> set[str]:
 def arrays(network: AnyNet) -> dict[str, npt.NDArray[Any]]:
     """Return a network's tensors as `netspace.networks.tensors` names them; they share its memory where they can."""
     counters = _counters(network)
-    return {name: _array(tensor) for name, tensor in network.state_dict().items() if name not in counters}
+    return {name: as_array(tensor) for name, tensor in network.state_dict().items() if name not in counters}
 
 
 def with_arrays(spec: NetworkSpec, given: Mapping[str, npt.NDArray[Any]]) -> AnyNet:
     """Return the network that has these tensors, with their type of numbers, in evaluation mode."""
-    tensors = {name: _tensor(array) for name, array in given.items()}
+    tensors = {name: as_tensor(array) for name, array in given.items()}
     network = build(spec).to(tensors["stem.conv.weight"].dtype)
     network.load_state_dict(network.state_dict() | tensors)
     return network.eval()
@@ -185,27 +198,34 @@ def own_types(spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
     """Return what the file of a network of a user's own blocks must hold, as their modules say."""
     dtype = dtype if dtype.name in FLOATS else np.dtype(np.float32)
     with torch.device("meta"):
-        network = AnyNet(spec).to(_tensor(np.empty(0, dtype)).dtype)
+        network = AnyNet(spec).to(as_tensor(np.empty(0, dtype)).dtype)
     counters = _counters(network)
     return {
-        name: TensorType(shape=tuple(tensor.shape), dtype=_array(torch.empty(0, dtype=tensor.dtype)).dtype)
+        name: TensorType(shape=tuple(tensor.shape), dtype=as_array(torch.empty(0, dtype=tensor.dtype)).dtype)
         for name, tensor in network.state_dict().items()
         if name not in counters
     }
 
 
-def _array(tensor: Tensor) -> npt.NDArray[Any]:
+def as_array(tensor: Tensor) -> npt.NDArray[Any]:
+    """Return a tensor as an array, of its memory where it can be; bfloat16 too."""
     tensor = tensor.detach().cpu().contiguous()
     if tensor.dtype is torch.bfloat16:  # which NumPy does not know
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
 
 
-def _tensor(array: npt.NDArray[Any]) -> Tensor:
+def as_tensor(array: npt.NDArray[Any]) -> Tensor:
+    """Return a copy of an array as a tensor; bfloat16 too."""
     array = np.array(array)  # a copy that can be written
     if array.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
+
+
+def numpy_type(network: AnyNet) -> np.dtype[Any]:
+    """Return the type of a network's weights."""
+    return as_array(torch.empty(0, dtype=network.head.linear.weight.dtype)).dtype
 
 
 def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:

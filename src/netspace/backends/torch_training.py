@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from netspace.backends.checkpoints import Arrays, TensorType, planned_types
 from netspace.backends.torch_fusing import refuse_folded
 from netspace.backends.torch_kernels import use_kernels
-from netspace.backends.torch_model import AnyNet, arrays, build, own_types, with_arrays
+from netspace.backends.torch_model import AnyNet, arrays, as_array, as_tensor, build, numpy_type, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import EVALUATION_BATCH, check_images, loss_weights, run_epochs
+from netspace.training.epochs import EVALUATION_BATCH, check_images, check_training, loss_weights, run_epochs
 from netspace.training.metrics import judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import ByteArray, IndexArray, Split
@@ -42,6 +42,9 @@ class TorchBackend:
         """Check a user's own blocks against the modules that they build."""
         check_own_blocks(spec, resolution)
 
+    def check_recipe(self, recipe: TrainingRecipe) -> None:
+        """Every recipe can be trained here."""
+
     def types(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> dict[str, TensorType]:
         """Return what a network's file must hold; a user's own blocks are asked."""
         return planned_types(spec, dtype) if spec.own_block is None else own_types(spec, dtype)
@@ -58,12 +61,12 @@ class TorchBackend:
     @torch.no_grad()
     def logits(self, network: AnyNet, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the logits of images (batch, height, width, channels)."""
-        check_images(network.spec, images)
+        check_images(network.spec, images, numpy_type(network))
         was_training = network.training
         network.eval()
-        found: npt.NDArray[Any] = network(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+        found = network(as_tensor(images).permute(0, 3, 1, 2))
         network.train(was_training)
-        return found
+        return as_array(found)
 
     def take_threads(self, threads: int) -> None:
         """Have PyTorch compute with so many threads."""
@@ -105,6 +108,7 @@ def train(
     steps = recipe.steps_per_epoch(len(data.training.labels))
 
     network = network or build(trial.network, seed=trial.stream_seed("initialisation"))
+    check_training(trial, data, network.spec, numpy_type(network))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert network is not None
     optimiser = torch.optim.SGD(

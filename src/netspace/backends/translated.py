@@ -12,6 +12,8 @@ from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.tensors import initial_tensors
 from netspace.training.data import Dataset
+from netspace.training.epochs import check_images, check_training
+from netspace.training.recipe import PRECISIONS, TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 
@@ -19,6 +21,7 @@ class TranslatedBackend(ABC):
     """A backend that gives its module, and carries arrays into it and out of it; see `Backend` for the contract."""
 
     name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = PRECISIONS
 
     @abstractmethod
     def module(self, spec: NetworkSpec, dtype: np.dtype[Any]) -> Any:
@@ -33,8 +36,12 @@ class TranslatedBackend(ABC):
         """Return a network's tensors as `netspace.networks.tensors` names them and lays them out."""
 
     @abstractmethod
-    def logits(self, network: Any, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the logits (batch, classes) of normalised images (batch, height, width, channels)."""
+    def dtype(self, network: Any) -> np.dtype[Any]:
+        """Return the type of a network's weights."""
+
+    @abstractmethod
+    def evaluated(self, network: Any, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the logits (batch, classes) of at least one normalised image (batch, height, width, channels)."""
 
     @abstractmethod
     def take_threads(self, threads: int) -> None:
@@ -54,6 +61,21 @@ class TranslatedBackend(ABC):
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Return the versions of what computes."""
+
+    def logits(self, network: Any, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the logits (batch, classes) of normalised images (batch, height, width, channels)."""
+        check_images(network.spec, images, self.dtype(network))
+        if not len(images):
+            return np.empty((0, network.spec.num_classes), images.dtype)
+        return self.evaluated(network, images)
+
+    def to_train(self, network: Any, trial: Trial, data: Dataset) -> Any:
+        """Return the network of a trial: what is given, if it can be trained, or a new one. Raises: InputError."""
+        self.check_recipe(trial.recipe)
+        if network is None:
+            network = self.build(trial.network, seed=trial.stream_seed("initialisation"))
+        check_training(trial, data, network.spec, self.dtype(network))
+        return network
 
     def evaluation(self, network: Any) -> Any:
         """Return the network in evaluation mode, where modules of this framework have modes."""
@@ -84,6 +106,14 @@ class TranslatedBackend(ABC):
             raise InputError(
                 f"backend {self.name!r} has no blocks of a user's own, and own block {spec.own_block.file!r} builds "
                 "modules of PyTorch; use backend 'torch'"
+            )
+
+    def check_recipe(self, recipe: TrainingRecipe) -> None:
+        """Refuse a precision that this backend does not have. Raises: InputError."""
+        if recipe.precision not in self.precisions:
+            raise InputError(
+                f"precision (={recipe.precision!r}) must be {self.precisions[0]!r} for backend {self.name!r}; "
+                "backend 'torch' has it"
             )
 
 

@@ -11,12 +11,15 @@ from netspace.backends import BACKENDS, get_backend
 from netspace.cli.options import AsJson
 from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
-from netspace.errors import CheckpointError, ExecutionError
+from netspace.errors import CheckpointError, ExecutionError, InputError
 from netspace.machine import usable_cores
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
 from netspace.training.recipe import named_recipe
 from netspace.training.trial import EpochRecord
+
+OVERSUBSCRIBED = 4
+"""So many times the cores may be asked for as threads, to repeat the numbers of another machine; more hang or fail."""
 
 app = typer.Typer()
 
@@ -55,6 +58,7 @@ def train(
     training_share: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
+    kernels: Annotated[str, typer.Option(help="torch, blocked or native: forms of PyTorch's operators.")] = "torch",
     output: Annotated[Path | None, typer.Option(help="Folder for the trained network and its record.")] = None,
     test: Annotated[bool, typer.Option("--test", help="Judge the trained network on the test split, once.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
@@ -83,7 +87,14 @@ def train(
     }
     said = {field: value for field, value in given.items() if value is not None}
     used = dataclasses.replace(named_recipe(recipe, backend), **said)
-    get_backend(backend)  # a missing framework is told before the data are read
+    get_backend(backend).check_recipe(used)  # told, as a missing framework is, before the data are read
+    cores = usable_cores()
+    most = OVERSUBSCRIBED * cores
+    if threads is not None and not 1 <= threads <= most:
+        raise InputError(
+            f"--threads (={threads}) must be from 1 to {most} on this machine of {cores} cores; the nearest is "
+            f"{max(1, min(threads, most))}"
+        )
     network = find_spec(name)
     if output is not None:
         _make_room(output)
@@ -112,7 +123,8 @@ def train(
         recipe=used,
         backend=backend,
         seed=seed,
-        threads=threads or usable_cores(),
+        threads=threads or cores,
+        kernels=kernels,
         test=test,
         on_epoch=show,
     )

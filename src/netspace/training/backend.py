@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
+from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 
@@ -26,6 +27,10 @@ class Backend(Protocol):
 
         Raises: OwnBlockError; InputError where this backend has no such network.
         """
+        ...
+
+    def check_recipe(self, recipe: TrainingRecipe) -> None:
+        """Check that this backend can train by a recipe. Raises: InputError, which begins with the field."""
         ...
 
     def types(self, spec: NetworkSpec, dtype: Any) -> Mapping[str, Any]:
@@ -46,8 +51,8 @@ class Backend(Protocol):
     def logits(self, network: Any, images: Any) -> Any:
         """Return the logits (batch, classes) of images, in evaluation mode, and leave the network in its own mode.
 
-        `images` is an array (batch, height, width, channels), normalised, of the network's type of numbers.
-        Raises: InputError where the number of channels is not the network's.
+        `images` is an array (batch, height, width, channels), normalised, of the network's type of numbers; there may
+        be none of them. Raises: InputError for another layout, number of channels or type of numbers.
         """
         ...
 
@@ -68,7 +73,9 @@ class Backend(Protocol):
     ) -> TrialResult:
         """Train and return what became of it; a non-finite loss is a result (`diverged`), not an error.
 
-        `network` is one of this backend to train in place; None builds the trial's, from the trial's seed.
+        `network` is the trial's, built by this backend, to train in place; None builds it, from the trial's seed.
+        Raises: InputError for another network or other weights than float32, a recipe that this backend has not, data
+        of other channels, and where a batch is larger than the training images.
         """
         ...
 

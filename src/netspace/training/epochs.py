@@ -1,7 +1,7 @@
 """A trial's epochs in their order, the same for every backend: what each one sees, what it leaves, how a trial ends."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,13 +124,48 @@ def augmented(images: FloatArray, recipe: TrainingRecipe, generator: np.random.G
     return images
 
 
-def check_images(spec: NetworkSpec, images: Any) -> None:
-    """Check that images are (batch, height, width, channels) for a network, in any framework. Raises: InputError."""
+def check_images(spec: NetworkSpec, images: Any, dtype: Any = None) -> None:
+    """Check that images are (batch, height, width, channels) for a network, in any framework.
+
+    With `dtype`, the type of the network's weights, they must also be an array of NumPy of that type.
+    Raises: InputError.
+    """
+    if dtype is not None and not isinstance(images, np.ndarray):
+        raise InputError(f"images (a {type(images).__name__}) must be an array of NumPy")
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[3] != spec.in_channels:
         raise InputError(
             f"images (of shape {shape}) must be (batch, height, width, channels) with the network's "
             f"{spec.in_channels} channels"
+        )
+    if dtype is not None and images.dtype != dtype:
+        raise InputError(f"images (of {images.dtype}) must be of {dtype}, as the network's weights are")
+
+
+def channels_first(spec: NetworkSpec, shape: Sequence[int]) -> InputError:
+    """Return the error of a module whose images are channels first, for images of another shape."""
+    return InputError(
+        f"images (of shape {tuple(shape)}) must be (batch, channels, height, width) with the network's "
+        f"{spec.in_channels} channels"
+    )
+
+
+def check_training(trial: Trial, data: Dataset, spec: NetworkSpec, dtype: Any) -> None:
+    """Check that a network, by its spec and the type of its weights, is a trial's, and that data are for it.
+
+    Raises: InputError.
+    """
+    if spec != trial.network:
+        raise InputError(
+            f"network (of digest {spec.digest}) must be the trial's (of digest {trial.network.digest}); name it in the "
+            "trial, or train the trial's"
+        )
+    if dtype != np.float32:
+        raise InputError(f"network (of {dtype}) must have weights of float32, whatever the recipe's precision")
+    if data.in_channels != spec.in_channels or data.num_classes > spec.num_classes:
+        raise InputError(
+            f"network (of in_channels={spec.in_channels} and num_classes={spec.num_classes}) must be for the data "
+            f"{data.name!r}, whose images have {data.in_channels} channels in {data.num_classes} classes"
         )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from netspace import values
-from netspace.checks import one_of
+from netspace.checks import one_of, whole
 from netspace.errors import InputError
+from netspace.machine import MOST_THREADS
 from netspace.networks.spec import NetworkSpec
 from netspace.training.recipe import AUTO, TrainingRecipe
 
@@ -41,6 +42,7 @@ class Trial:
         check_kernels(self, self.backend)
         if self.recipe.precision == AUTO:
             raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
+        whole(self, "threads", InputError, maximum=MOST_THREADS)
 
     @property
     def id(self) -> str:
