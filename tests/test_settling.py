@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netspace.backends import torch_choice
+from netspace.backends import torch_choice, torch_native
 from netspace.errors import StoreError, StudyFileError
 from netspace.storage.store import Store
 from netspace.study import Study
@@ -50,6 +50,9 @@ def study(folder: Path, **changes: str) -> Study:
     path = folder / "settled.toml"
     path.write_text(text)
     return Study.open(path, output=folder / "out")
+
+
+few = torch_choice._few
 
 
 def choices(found: Study) -> tuple[str, str]:
@@ -105,8 +108,12 @@ class TestAuto:
         found.draw()
         assert choices(found) == ("float32", "torch")
 
-    def test_measures_for_real(self, tmp_path: Path) -> None:
+    def test_measures_for_real(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """On fewer images than there are classes, too, where every class has its weight."""
+        monkeypatch.setattr(torch_choice, "_few", lambda data, size: few(data, 5))
         found = study(tmp_path, kernels='kernels = "torch"')
+        recipe = dataclasses.replace(found.spec.recipe, class_weights="balanced", batch_size=5)
+        found.spec = dataclasses.replace(found.spec, recipe=recipe)
         found.draw()
         assert choices(found) in {("float32", "torch"), ("bfloat16", "torch")}
 
@@ -127,7 +134,7 @@ class TestAuto:
 
 
 def test_kernels_that_this_machine_lacks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_choice, "missing_operators", lambda: "there is no C++ compiler (c++)")
+    monkeypatch.setattr(torch_native, "missing_operators", lambda: "there is no C++ compiler (c++)")
     with pytest.raises(StudyFileError, match=r"kernels \(='native'\) cannot be had .* the nearest are 'blocked'"):
         study(tmp_path, kernels='kernels = "native"', precision='precision = "float32"').run()
     assert not (tmp_path / "out").exists()

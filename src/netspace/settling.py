@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netspace.backends import get_backend
-from netspace.errors import InputError, StudyFileError
+from netspace.errors import StudyFileError
 from netspace.spaces.sample import Sample
 from netspace.study_file import StudySpec
 from netspace.training.data import Dataset
@@ -49,15 +49,16 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> Study
     return _with(spec, {"precision": precision, "kernels": chosen})
 
 
-def check_kernels(spec: StudySpec) -> None:
+def check_machine(spec: StudySpec) -> None:
     """Check that this machine can compute as a settled study says. Raises: StudyFileError."""
-    if spec.kernels != "torch":
-        from netspace.backends.torch_choice import check_kernels
+    if spec.kernels == "native":
+        from netspace.backends.torch_native import missing_operators
 
-        try:
-            check_kernels(spec.kernels)
-        except InputError as problem:
-            raise StudyFileError(str(problem)) from None
+        missing = missing_operators()
+        if missing is not None:
+            raise StudyFileError(
+                f"kernels (='native') cannot be had on this machine: {missing}; the nearest are 'blocked'"
+            )
 
 
 def _with(spec: StudySpec, found: Mapping[str, str]) -> StudySpec:

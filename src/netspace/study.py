@@ -20,7 +20,7 @@ from netspace.findings.assumptions import Assumption
 from netspace.machine import usable_cores
 from netspace.networks.complexity import MEASURES
 from netspace.running import Run, StudyProgress, train_here
-from netspace.settling import as_settled, check_kernels, measured
+from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
@@ -369,7 +369,7 @@ class Study:
                 self.spec = as_settled(self.spec, store.study)
         elif self.spec.unsettled:
             self.spec = measured(self.spec, samples, data)
-        check_kernels(self.spec)
+        check_machine(self.spec)
 
     def _workers(self) -> Executor:
         workers = self.spec.workers

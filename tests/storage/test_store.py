@@ -213,8 +213,8 @@ MOUNTS = """\
 36 21 0:32 / /home rw,relatime shared:2 - nfs4 server:/home rw
 37 36 0:33 / /home/local rw,relatime - xfs /dev/sdb rw
 38 21 0:34 / /mnt/shared\\040disk rw,relatime - fuse.sshfs me@host: rw
-39 21 0:35 / /work rw - ext4 /dev/sdc rw
-40 21 0:36 / /work rw - lustre mgs@tcp:/work rw
+39 21 0:35 / /scratch rw - ext4 /dev/sdc rw
+40 21 0:36 / /scratch rw - lustre mgs@tcp:/scratch rw
 """
 
 
@@ -223,10 +223,10 @@ MOUNTS = """\
     [
         ("/tmp/study.db", "ext4"),
         ("/home/me/new/study.db", "nfs4"),
-        ("/homework/study.db", "ext4"),
+        ("/homescratch/study.db", "ext4"),
         ("/home/local/study.db", "xfs"),
         ("/mnt/shared disk/study.db", "fuse.sshfs"),
-        ("/work/study.db", "lustre"),
+        ("/scratch/study.db", "lustre"),
     ],
 )
 def test_the_disk_of_a_path(tmp_path, monkeypatch, where, kind):

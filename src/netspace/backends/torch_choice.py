@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from netspace.backends.torch_native import missing_operators
 from netspace.backends.torch_training import train
-from netspace.errors import InputError
 from netspace.training.data import Dataset
 from netspace.training.splits import Split
 from netspace.training.trial import Trial
@@ -45,16 +44,11 @@ def fastest(trials: Sequence[Trial], data: Dataset, precisions: Sequence[str], k
     return best if seconds[candidates[0]] >= GAIN * seconds[best] else candidates[0]
 
 
-def check_kernels(kernels: str) -> None:
-    """Check that this machine has a study's kernels. Raises: InputError."""
-    missing = missing_operators() if kernels == "native" else None
-    if missing is not None:
-        raise InputError(f"kernels (='native') cannot be had on this machine: {missing}; the nearest are 'blocked'")
-
-
 def _seconds(trial: Trial, data: Dataset, candidate: Candidate) -> float:
     precision, kernels = candidate
-    recipe = dataclasses.replace(trial.recipe, epochs=1, warmup_epochs=0.0, precision=precision)
+    # So few images need not be of every class, which class weights take.
+    changes = {"epochs": 1, "warmup_epochs": 0.0, "precision": precision, "class_weights": "equal"}
+    recipe = dataclasses.replace(trial.recipe, **changes)  # type: ignore[arg-type]
     return train(dataclasses.replace(trial, recipe=recipe, kernels=kernels), data).seconds
 
 

@@ -1,7 +1,7 @@
 """The usual way to train a population, against which `netspace bench train` measures ours; nothing else uses it.
 
-One process after another network, all cores as threads, float32, PyTorch's default layout and operators, a DataLoader
-that normalises image by image. Networks, recipe, split, augmentation and evaluation are ours: only the way differs.
+One process, one network after another, all cores as threads, float32, PyTorch's default layout and operators, a
+DataLoader that normalises image by image. Networks, recipe, split, augmentation and evaluation are ours: only the way differs.
 
     python -m netspace.backends.torch_usual PACK_FOLDER LOADERS < networks.json
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import augment
+from netspace.backends.torch_training import augment, mean_loss
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH
+from netspace.training.metrics import class_weights, judged
 from netspace.training.packs import open_packed
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import Split
@@ -59,6 +59,8 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
     )
     validation = DataLoader(Images(data.validation, data), EVALUATION_BATCH, num_workers=loaders)
     generator = torch.Generator().manual_seed(0)
+    weights = class_weights(recipe.class_weights, data.training.labels, data.class_names)
+    weighing = None if weights is None else torch.from_numpy(weights)
     error, step, steps = 1.0, 0, len(training)
     for _ in range(recipe.epochs):
         network.train()
@@ -66,24 +68,22 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             logits = network(augment(images, recipe, generator))
-            loss = F.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            loss = mean_loss(logits, labels, recipe.label_smoothing, weighing)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             step += 1
-        error = evaluate_usually(network, validation)
+        error = evaluate_usually(network, validation, recipe.metric)
     return error
 
 
 @torch.no_grad()
-def evaluate_usually(network: nn.Module, validation: DataLoader[tuple[Tensor, int]]) -> float:
-    """Return the share of wrong images, in [0, 1]."""
+def evaluate_usually(network: nn.Module, validation: DataLoader[tuple[Tensor, int]], metric: str) -> float:
+    """Return the error by a recipe's metric, in [0, 1]."""
     network.eval()
-    wrong = total = 0
-    for images, labels in validation:
-        wrong += int((network(images).argmax(1) != labels).sum())
-        total += len(labels)
-    return wrong / total
+    batches = [(network(images).argmax(1) != labels, labels) for images, labels in validation]
+    wrong, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return judged(wrong.numpy(), labels.numpy(), metric)
 
 
 def main(pack: str, loaders: str) -> None:
