@@ -1,7 +1,8 @@
 """The usual way to train a population, against which `netspace bench train` measures ours; nothing else uses it.
 
 One process, one network after another, all cores as threads, float32, PyTorch's default layout and operators, a
-DataLoader that normalises image by image. Networks, recipe, split, augmentation and evaluation are ours: only the way differs.
+DataLoader that normalises image by image. Networks, recipe, split, augmentation and evaluation are ours: only the way
+differs.
 
     python -m netspace.backends.torch_usual PACK_FOLDER LOADERS < networks.json
 
