@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspace.backends import torch_native
-from netspace.backends.torch_kernels import block_diagonal, convolve, use_kernels
+from netspace.backends.torch_kernels import block_diagonal, convolve, is_pointwise, use_kernels
 from netspace.backends.torch_model import build
 from netspace.backends.torch_training import train
 from netspace.errors import ExecutionError, InputError
@@ -127,6 +127,83 @@ class TestNorm:
             native_norm(given, True)
 
 
+@needs_compiler
+@pytest.mark.usefixtures("operators")
+class TestProduct:
+    """Of numbers that bfloat16 holds, so that only sums and what is rounded at the end can differ."""
+
+    @pytest.fixture(autouse=True)
+    def products(self, operators: None) -> None:
+        if not torch_native.has_products():
+            pytest.skip("the processor does not multiply in bfloat16")
+
+    @staticmethod
+    def given(batch: int, size: int, width: int, out: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(width)
+        images = torch.randn(batch, width, size, size, generator=generator).bfloat16()
+        weight = torch.randn(out, width, 1, 1, generator=generator).bfloat16().float()
+        return images.contiguous(memory_format=torch.channels_last), weight
+
+    @staticmethod
+    def answers(compute: Callable[..., Tensor], images: Tensor, weight: Tensor, stride: int) -> list[Tensor]:
+        own = [tensor.clone().requires_grad_() for tensor in (images, weight)]
+        y = compute(*own, stride)
+        direction = torch.linspace(-1, 1, y.numel()).bfloat16().view(y.shape).to(y.dtype)
+        y.backward(direction)
+        return [y.detach(), *(tensor.grad for tensor in own if tensor.grad is not None)]
+
+    # Widths that fill vectors, halves, and neither; rows that fill no tile, or no pair; blocks of one to four vectors.
+    @pytest.mark.parametrize(("batch", "size"), [(1, 1), (1, 3), (3, 7), (8, 14)])
+    @pytest.mark.parametrize(("width", "out"), [(2, 6), (8, 16), (24, 40), (48, 64), (80, 18), (130, 200)])
+    @pytest.mark.parametrize("stride", [1, 2])
+    def test_is_as_near_to_float64_as_rounding(self, batch: int, size: int, width: int, out: int, stride: int) -> None:
+        images, weight = self.given(batch, size, width, out)
+        exact = self.answers(lambda x, w, s: F.conv2d(x, w, stride=s), images.double(), weight.double(), stride)
+        y, grad_images, grad_weight = self.answers(torch.ops.netspace.pointwise, images, weight, stride)
+        assert (y.dtype, grad_images.dtype, grad_weight.dtype) == (torch.bfloat16, torch.bfloat16, torch.float32)
+        for found, true, bound in zip((y, grad_images, grad_weight), exact, (2**-8, 2**-8, 1e-5), strict=True):
+            assert found.shape == true.shape
+            assert float((found.double() - true).abs().max()) <= bound * float(true.abs().max())
+
+    def test_is_the_same_whatever_the_threads(self) -> None:
+        images, weight = self.given(100, 14, 24, 40)
+        before = torch.get_num_threads()
+        found = []
+        try:
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                found.append(self.answers(torch.ops.netspace.pointwise, images, weight, 1))
+        finally:
+            torch.set_num_threads(before)
+        assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+    def test_takes_images_of_any_layout_and_type(self) -> None:
+        images, weight = self.given(2, 4, 8, 6)
+        expected = torch.ops.netspace.pointwise(images, weight, 1)
+        assert torch.equal(torch.ops.netspace.pointwise(images.float().contiguous(), weight, 1), expected)
+
+    def test_keeps_what_is_not_a_number(self) -> None:
+        images, weight = self.given(2, 4, 8, 6)
+        images[1, 3, 2, 2] = float("nan")
+        found = torch.ops.netspace.pointwise(images, weight, 1)
+        assert found[1, :, 2, 2].isnan().all()
+        assert int(found.isnan().sum()) == 6
+
+    @pytest.mark.parametrize(
+        "conv",
+        [
+            nn.Conv2d(8, 8, 1, bias=True),
+            nn.Conv2d(8, 8, 1, groups=2, bias=False),
+            nn.Conv2d(8, 8, 3, bias=False),
+            nn.Conv2d(3, 8, 1, bias=False),
+            nn.Conv2d(8, 5, 1, bias=False),
+        ],
+        ids=["bias", "groups", "kernel", "odd-in", "odd-out"],
+    )
+    def test_is_not_for_other_convolutions(self, conv: nn.Conv2d) -> None:
+        assert not is_pointwise(conv)
+
+
 class TestConvolution:
     @pytest.mark.parametrize("stride", [1, 2])
     @pytest.mark.parametrize(("channels", "group_width"), [(16, 1), (16, 2), (24, 4), (20, 2), (16, 8), (12, 3)])
@@ -194,6 +271,22 @@ def test_a_network_computes_the_same(change: dict[str, Any], kernels: str) -> No
         assert not any("forward" in vars(module) for module in network.modules())
     for theirs, ours in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@needs_compiler
+def test_a_network_in_bfloat16_computes_the_same_but_for_rounding() -> None:
+    """Of logits and all gradients together, a wrong one would be another vector altogether."""
+    images = torch.from_numpy(np.random.default_rng(0).standard_normal((16, 1, 14, 14), np.float32))
+    found = []
+    for kernels, enabled in (("torch", False), ("torch", True), ("native", True)):
+        network = build(SPEC, seed=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        with use_kernels(network, kernels), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            logits = network(images).float()
+        F.cross_entropy(logits, torch.arange(16) % 10).backward()  # type: ignore[no-untyped-call]
+        gradients = [p.grad.flatten() / p.grad.norm() for p in network.parameters() if p.grad is not None]
+        found.append(torch.cat([logits.detach().flatten() / logits.detach().norm(), *gradients]))
+    exact, theirs, ours = found
+    assert float((ours - exact).norm()) <= 1.2 * float((theirs - exact).norm())
 
 
 class TestTrial:

@@ -6,7 +6,8 @@
 - "blocked": in bfloat16, a convolution of groups 2 or 4 wide becomes one of groups 8 wide whose weights are
   block-diagonal, for which oneDNN has fast code; a strided depthwise one is computed at stride 1 and thinned, because
   the gradient of the strided one is oneDNN's reference code there.
-- "native": besides, batch norm, the sum with the shortcut and ReLU are one operator of our own (`torch_native.py`).
+- "native": besides, batch norm, the sum with the shortcut and ReLU are one operator of our own, and in bfloat16 a 1x1
+  convolution is another where the processor multiplies such numbers (`torch_native.py`).
 
 The sums are the same ones in another order, so that a trial names its kernels. `benchmarks/kernels.py` prints what each
 form gains.
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspace.backends.torch_model import AnyNet, Block, ConvNorm
-from netspace.backends.torch_native import load_operators
+from netspace.backends.torch_native import has_products, load_operators
 
 WIDE = 8
 """Channels of a block on the diagonal: the narrowest group for which oneDNN's code is fast."""
@@ -35,7 +36,8 @@ def use_kernels(network: AnyNet, kernels: str) -> Iterator[None]:
     forms: dict[nn.Module, Forward] = {}
     for module in network.modules():  # convolutions of a user's own blocks stay as they are
         if isinstance(module, ConvNorm) and kernels != "torch":
-            forms[module.get_submodule("conv")] = convolve
+            conv = module.get_submodule("conv")
+            forms[conv] = multiply if kernels == "native" and is_pointwise(conv) else convolve
         if isinstance(module, ConvNorm | Block) and kernels == "native":
             forms[module] = conv_norm if isinstance(module, ConvNorm) else block
     if kernels == "native":
@@ -66,6 +68,20 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     groups = len(weight) // WIDE
     found = F.conv2d(x, block_diagonal(weight, WIDE), bias, conv.stride, conv.padding, 1, groups)
     return found[:, : conv.out_channels] if missing else found
+
+
+def is_pointwise(conv: nn.Module) -> bool:
+    """Return whether a convolution is a product of matrices, whose rows are pairs of numbers."""
+    if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (1, 1) or conv.groups > 1 or conv.bias is not None:
+        return False
+    return conv.in_channels % 2 == 0 and conv.out_channels % 2 == 0
+
+
+def multiply(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return a 1x1 convolution's output; in bfloat16 by our own operator, where the processor has one."""
+    if not torch.is_autocast_enabled(x.device.type) or not has_products():
+        return nn.Conv2d.forward(conv, x)
+    return torch.ops.netspace.pointwise(x, conv.weight, conv.stride[0])  # type: ignore[no-any-return]
 
 
 def block_diagonal(weight: Tensor, width: int) -> Tensor:

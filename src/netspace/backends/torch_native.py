@@ -1,6 +1,6 @@
-"""Our C++ operators (`native/norms.cpp`): compiled once with the machine's own compiler, kept, and loaded.
+"""Our C++ operators (`native/`): compiled once with the machine's own compiler, kept, and loaded.
 
-The library is kept in the user's cache folder under a name that holds the digest of all that decides it: source,
+The library is kept in the user's cache folder under a name that holds the digest of all that decides it: sources,
 compiler, PyTorch, processor. It is written aside and renamed, so that processes which compile at once do no harm, and
 a folder that machines share serves each of them.
 """
@@ -18,8 +18,8 @@ import torch
 
 from netspace.errors import ExecutionError
 
-SOURCE = Path(__file__).with_name("native") / "norms.cpp"
-FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-shared", "-fno-math-errno", "-Wno-psabi")
+SOURCES = tuple(Path(__file__).with_name("native") / name for name in ("norms.cpp", "products.cpp"))
+FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-fno-math-errno", "-Wno-psabi")
 COMPILERS = ("c++", "g++", "clang++")
 CACHE_VARIABLE = "XDG_CACHE_HOME"
 
@@ -39,6 +39,12 @@ def load_operators() -> None:
         raise ExecutionError(f"the native operators cannot be kept or loaded ({problem})") from None
 
 
+@functools.cache
+def has_products() -> bool:
+    """Return whether the processor multiplies pairs in bfloat16, so that the loaded operators hold `pointwise`."""
+    return hasattr(torch.ops.netspace, "pointwise")
+
+
 def missing_operators() -> str | None:
     """Return why this machine has no native operators, in words; None where it has them."""
     try:
@@ -50,25 +56,36 @@ def missing_operators() -> str | None:
 
 def library_path() -> Path:
     """Return where the library is, or will be. Raises: ExecutionError where there is no compiler."""
-    parts = (SOURCE.read_text(encoding="utf-8"), *FLAGS, _compiler_version(), torch.__version__, _processor())
+    sources = [source.read_text(encoding="utf-8") for source in SOURCES]
+    parts = (*sources, *FLAGS, _compiler_version(), torch.__version__, _processor())
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache")
-    return cache / "netspace" / f"norms-{digest}.so"
+    return cache / "netspace" / f"operators-{digest}.so"
 
 
 def _compile(path: Path) -> None:
     from torch.utils.cpp_extension import include_paths, library_paths  # slow to import
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [_compiler(), *FLAGS, *(f"-I{folder}" for folder in include_paths()), str(SOURCE)]
-    command += [*(f"-L{folder}" for folder in library_paths()), "-lc10", "-ltorch_cpu", "-ltorch"]
+    compiler = [_compiler(), *FLAGS]
+    found = [f"-I{folder}" for folder in include_paths()]
+    linked = [*(f"-L{folder}" for folder in library_paths()), "-lc10", "-ltorch_cpu", "-ltorch"]
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        made = Path(folder) / path.name
-        done = subprocess.run([*command, "-o", str(made)], capture_output=True, text=True)
-        if done.returncode:
-            said = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
-            raise ExecutionError(f"the C++ compiler {_compiler()!r} cannot compile the native operators: {said}")
-        made.replace(path)
+        objects = {source: str(Path(folder) / f"{source.stem}.o") for source in SOURCES}
+        _finish([[*compiler, *found, "-c", str(source), "-o", made] for source, made in objects.items()])
+        library = Path(folder) / path.name
+        _finish([[*compiler, "-shared", *objects.values(), *linked, "-o", str(library)]])
+        library.replace(path)
+
+
+def _finish(commands: list[list[str]]) -> None:
+    """Run commands of the compiler beside one another. Raises: ExecutionError where one fails."""
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    said = [process.communicate()[1] for process in running]
+    for process, words in zip(running, said, strict=True):
+        if process.returncode:
+            why = next((line for line in words.splitlines() if "error" in line), "no message")
+            raise ExecutionError(f"the C++ compiler {_compiler()!r} cannot compile the native operators: {why}")
 
 
 def _compiler() -> str:
