@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspace.backends import torch_native
-from netspace.backends.torch_kernels import block_diagonal, convolve, is_pointwise, use_kernels
+from netspace.backends.torch_kernels import block_diagonal, convolve, own_form, use_kernels
 from netspace.backends.torch_model import build
 from netspace.backends.torch_training import train
 from netspace.errors import ExecutionError, InputError
@@ -165,14 +165,17 @@ class TestProduct:
             assert found.shape == true.shape
             assert float((found.double() - true).abs().max()) <= bound * float(true.abs().max())
 
-    def test_is_the_same_whatever_the_threads(self) -> None:
-        images, weight = self.given(100, 14, 24, 40)
+    @pytest.mark.parametrize("operator", ["pointwise", "grouped"])
+    def test_is_the_same_whatever_the_threads(self, operator: str) -> None:
+        images, weight = self.given(100, 14, 24, 24)
+        if operator == "grouped":
+            weight = torch.randn(24, 4, 3, 3, generator=torch.Generator().manual_seed(0))
         before = torch.get_num_threads()
         found = []
         try:
             for threads in (1, 2):
                 torch.set_num_threads(threads)
-                found.append(self.answers(torch.ops.netspace.pointwise, images, weight, 1))
+                found.append(self.answers(getattr(torch.ops.netspace, operator), images, weight, 1))
         finally:
             torch.set_num_threads(before)
         assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
@@ -197,11 +200,38 @@ class TestProduct:
             nn.Conv2d(8, 8, 3, bias=False),
             nn.Conv2d(3, 8, 1, bias=False),
             nn.Conv2d(8, 5, 1, bias=False),
+            nn.Conv2d(48, 48, 3, groups=3, padding=1, bias=False),
+            nn.Conv2d(9, 9, 3, groups=3, padding=1, bias=False),
+            nn.Conv2d(8, 8, 3, groups=8, padding=1, bias=False),
+            nn.Conv2d(8, 8, 3, groups=2, bias=False),
+            nn.Conv2d(8, 8, 5, groups=2, padding=2, bias=False),
         ],
-        ids=["bias", "groups", "kernel", "odd-in", "odd-out"],
+        ids=["bias", "groups", "kernel", "odd-in", "odd-out", "wide", "odd-groups", "single", "unpadded", "kernel-5"],
     )
     def test_is_not_for_other_convolutions(self, conv: nn.Conv2d) -> None:
-        assert not is_pointwise(conv)
+        assert own_form(conv) is None
+
+    # Channels that fill vectors, halves and neither; images of one pixel, odd sides, several at once, and alone.
+    @pytest.mark.parametrize(
+        ("channels", "group_width"), [(16, 1), (6, 2), (24, 2), (20, 4), (40, 4), (24, 8), (64, 8)]
+    )
+    @pytest.mark.parametrize(("batch", "height", "width"), [(2, 1, 1), (9, 2, 3), (3, 7, 4), (2, 9, 14)])
+    @pytest.mark.parametrize("stride", [1, 2, 3])
+    def test_of_narrow_groups_is_as_near_to_float64_as_rounding(
+        self, batch: int, height: int, width: int, channels: int, group_width: int, stride: int
+    ) -> None:
+        generator = torch.Generator().manual_seed(channels)
+        images = torch.randn(batch, channels, height, width, generator=generator).bfloat16()
+        weight = torch.randn(channels, group_width, 3, 3, generator=generator).bfloat16().float()
+        groups = channels // group_width
+        plain = lambda x, w, s: F.conv2d(x, w, stride=s, padding=1, groups=groups)  # noqa: E731
+        exact = self.answers(plain, images.double(), weight.double(), stride)
+        images = images.contiguous(memory_format=torch.channels_last)
+        found = self.answers(torch.ops.netspace.grouped, images, weight, stride)
+        assert [tensor.dtype for tensor in found] == [torch.bfloat16, torch.bfloat16, torch.float32]
+        for ours, true, bound in zip(found, exact, (2**-8, 2**-8, 1e-5), strict=True):
+            assert ours.shape == true.shape
+            assert float((ours.double() - true).abs().max()) <= bound * float(true.abs().max())
 
 
 class TestConvolution:

@@ -6,8 +6,9 @@
 - "blocked": in bfloat16, a convolution of groups 2 or 4 wide becomes one of groups 8 wide whose weights are
   block-diagonal, for which oneDNN has fast code; a strided depthwise one is computed at stride 1 and thinned, because
   the gradient of the strided one is oneDNN's reference code there.
-- "native": besides, batch norm, the sum with the shortcut and ReLU are one operator of our own, and in bfloat16 a 1x1
-  convolution is another where the processor multiplies such numbers (`torch_native.py`).
+- "native": besides, batch norm, the sum with the shortcut and ReLU are one operator of our own, and in bfloat16 1x1
+  convolutions and 3x3 ones of narrow groups are others, where the processor multiplies such numbers
+  (`torch_native.py`).
 
 The sums are the same ones in another order, so that a trial names its kernels. `benchmarks/kernels.py` prints what each
 form gains.
@@ -34,14 +35,14 @@ Forward = Callable[..., Tensor]
 def use_kernels(network: AnyNet, kernels: str) -> Iterator[None]:
     """Have a network compute by these kernels until the end of the block. Raises: ExecutionError without a compiler."""
     forms: dict[nn.Module, Forward] = {}
+    if kernels == "native":
+        load_operators()
     for module in network.modules():  # convolutions of a user's own blocks stay as they are
         if isinstance(module, ConvNorm) and kernels != "torch":
             conv = module.get_submodule("conv")
-            forms[conv] = multiply if kernels == "native" and is_pointwise(conv) else convolve
+            forms[conv] = (kernels == "native" and own_form(conv)) or convolve
         if isinstance(module, ConvNorm | Block) and kernels == "native":
             forms[module] = conv_norm if isinstance(module, ConvNorm) else block
-    if kernels == "native":
-        load_operators()
     for module, form in forms.items():
         module.forward = partial(form, module)
     try:
@@ -70,18 +71,25 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return found[:, : conv.out_channels] if missing else found
 
 
-def is_pointwise(conv: nn.Module) -> bool:
-    """Return whether a convolution is a product of matrices, whose rows are pairs of numbers."""
-    if not isinstance(conv, nn.Conv2d) or conv.kernel_size != (1, 1) or conv.groups > 1 or conv.bias is not None:
-        return False
-    return conv.in_channels % 2 == 0 and conv.out_channels % 2 == 0
+def own_form(conv: nn.Module) -> Forward | None:
+    """Return how our own operator computes a convolution in bfloat16, None where there is none for it."""
+    if not isinstance(conv, nn.Conv2d) or conv.bias is not None or not has_products():
+        return None
+    even = conv.in_channels % 2 == 0 and conv.out_channels % 2 == 0
+    if conv.kernel_size == (1, 1) and conv.groups == 1 and even:  # sums go over pairs
+        return partial(compute, torch.ops.netspace.pointwise)
+    # Single channels at stride 1 are left to oneDNN, which is as fast.
+    narrow = conv.weight.shape[1] in ((2, 4, 8) if conv.stride == (1, 1) else (1, 2, 4, 8))
+    if conv.kernel_size == (3, 3) and conv.padding == (1, 1) and conv.groups > 1 and narrow:
+        return partial(compute, torch.ops.netspace.grouped)
+    return None
 
 
-def multiply(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """Return a 1x1 convolution's output; in bfloat16 by our own operator, where the processor has one."""
-    if not torch.is_autocast_enabled(x.device.type) or not has_products():
+def compute(operator: Forward, conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Return a convolution's output by an operator of our own. In float32 that is PyTorch's."""
+    if not torch.is_autocast_enabled(x.device.type):
         return nn.Conv2d.forward(conv, x)
-    return torch.ops.netspace.pointwise(x, conv.weight, conv.stride[0])  # type: ignore[no-any-return]
+    return operator(x, conv.weight, conv.stride[0])
 
 
 def block_diagonal(weight: Tensor, width: int) -> Tensor:

@@ -18,7 +18,9 @@ import torch
 
 from netspace.errors import ExecutionError
 
-SOURCES = tuple(Path(__file__).with_name("native") / name for name in ("norms.cpp", "products.cpp"))
+FOLDER = Path(__file__).with_name("native")
+SOURCES = tuple(FOLDER / name for name in ("norms.cpp", "products.cpp", "grouped.cpp"))
+HEADER = FOLDER / "pairs.h"
 FLAGS = ("-O3", "-march=native", "-std=c++20", "-fPIC", "-fno-math-errno", "-Wno-psabi")
 COMPILERS = ("c++", "g++", "clang++")
 CACHE_VARIABLE = "XDG_CACHE_HOME"
@@ -41,7 +43,7 @@ def load_operators() -> None:
 
 @functools.cache
 def has_products() -> bool:
-    """Return whether the processor multiplies pairs in bfloat16, so that the loaded operators hold `pointwise`."""
+    """Return whether the processor multiplies pairs in bfloat16, so that there are `pointwise` and `grouped`."""
     return hasattr(torch.ops.netspace, "pointwise")
 
 
@@ -56,7 +58,7 @@ def missing_operators() -> str | None:
 
 def library_path() -> Path:
     """Return where the library is, or will be. Raises: ExecutionError where there is no compiler."""
-    sources = [source.read_text(encoding="utf-8") for source in SOURCES]
+    sources = [source.read_text(encoding="utf-8") for source in (*SOURCES, HEADER)]
     parts = (*sources, *FLAGS, _compiler_version(), torch.__version__, _processor())
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache")

@@ -1,58 +1,30 @@
 // Convolutions of kernel 1x1 as products of matrices in bfloat16, forward and backward, over channels-last tensors.
 //
 // A tensor (batch, channels, height, width) in channels-last layout is a matrix of rows of channels, and a pointwise
-// convolution is its product with a small matrix of weights. The processor multiplies pairs: one instruction takes 16
-// lanes of two neighbours each, and adds both products to 16 sums in float32. So each matrix is read as words, each a
-// pair of bfloat16 numbers along what is summed over: channels that lie beside one another are such pairs already;
-// where the sum goes over rows, two rows are interleaved first.
+// convolution is its product with a small matrix of weights, by pairs of numbers (pairs.h).
 //
-// Weights stay float32 and are rounded here; their gradient is float32 and never rounded. A sum over rows is cut into
-// pieces that depend on nothing but the number of rows, so that the numbers do not depend on how many threads share
-// them. Without the processor's instruction this file defines nothing.
+// Weights stay float32 and are rounded here; their gradient is float32 and never rounded. Without the processor's
+// instruction this file defines nothing.
 
 #ifdef __AVX512BF16__
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <immintrin.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cstdint>
 #include <vector>
+
+#include "pairs.h"
 
 namespace {
 
-using at::BFloat16;
-using at::Tensor;
-using Word = uint32_t;  // a pair of bfloat16 numbers, the first one in the lower half
-
-constexpr int64_t LANES = 16;
-constexpr int64_t MOST = 4;            // vectors of sums beside one another
-constexpr int64_t CHUNK = 96;          // rows of a product that one thread takes at a time
-constexpr int64_t PAIRS = 64;          // pairs of rows that are interleaved at a time
-constexpr int64_t PIECE = 8192;        // rows that are summed before sums are added
-
-int64_t vectors(int64_t numbers) { return (numbers + LANES - 1) / LANES; }
-
-__mmask16 first(int64_t lanes) { return lanes >= LANES ? 0xffff : (1u << lanes) - 1; }
-
-__m512bh words(const Word* from) { return (__m512bh)_mm512_loadu_si512(from); }
+constexpr int64_t MOST = 4;    // vectors of sums beside one another
+constexpr int64_t CHUNK = 96;  // rows of a product that one thread takes at a time
+constexpr int64_t PAIRS = 64;  // pairs of rows that are interleaved at a time
 
 __m512bh everywhere(Word word) { return (__m512bh)_mm512_set1_epi32(word); }
 
 const Word* as_words(const BFloat16* numbers) { return reinterpret_cast<const Word*>(numbers); }
-
-// Store the first `left` of 16 numbers. A store through a mask is slow, and most widths are multiples of 8.
-void store(BFloat16* to, __m256i numbers, int64_t left) {
-  if (left >= LANES) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), numbers);
-  } else if (left == LANES / 2) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(numbers));
-  } else {
-    _mm256_mask_storeu_epi16(to, first(left), numbers);
-  }
-}
 
 // Call work with V as a constant, which registers need.
 template <class Work>
@@ -88,17 +60,6 @@ inline void add_products(__m512 (&sums)[R][V], int64_t pairs, Left left, const W
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) sums[r][v] = _mm512_dpbf16_ps(sums[r][v], one, columns[v]);
     }
-  }
-}
-
-// Two rows of numbers as one row of words; `second` is null for a row of zeros.
-void interleave(const BFloat16* first_row, const BFloat16* second_row, int64_t numbers, Word* to) {
-  for (int64_t i = 0; i < numbers; i += LANES) {
-    const __mmask16 mask = first(numbers - i);
-    const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, first_row + i));
-    const __m512i high = second_row ? _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, second_row + i))
-                                    : _mm512_setzero_si512();
-    _mm512_storeu_si512(to + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
   }
 }
 
@@ -147,7 +108,7 @@ void multiply_rows(const BFloat16* x, int64_t in, const Word* weights, int64_t w
   add_products(sums, in / 2, [&](int64_t p, int r) { return rows[r * (in / 2) + p]; }, weights, weight_row);
   for (int r = 0; r < R; ++r) {
     for (int v = 0; v < V; ++v) {
-      store(y + r * out + v * LANES, (__m256i)_mm512_cvtneps_pbh(sums[r][v]), left - v * LANES);
+      store(y + r * out + v * LANES, sums[r][v], left - v * LANES);
     }
   }
 }
@@ -206,23 +167,16 @@ void add_outer(const BFloat16* grad, const BFloat16* x, int64_t rows, int64_t ou
   }
 }
 
-Tensor rows(const Tensor& images) { return images.to(at::kBFloat16).contiguous(at::MemoryFormat::ChannelsLast); }
-
-Tensor images_like(const Tensor& images, int64_t channels) {
-  return at::empty({images.size(0), channels, images.size(2), images.size(3)}, images.options(),
-                   at::MemoryFormat::ChannelsLast);
-}
-
 Tensor product(const Tensor& images, const Packed& weights, int64_t out) {
   const int64_t in = images.size(1);
-  Tensor found = images_like(images, out);
+  Tensor found = empty_rows(images.size(0), out, images.size(2), images.size(3));
   multiply(images.const_data_ptr<BFloat16>(), weights, images.numel() / in, in, out, found.data_ptr<BFloat16>());
   return found;
 }
 
 Tensor weight_gradient(const Tensor& grad, const Tensor& x, const Tensor& weight) {
   const int64_t out = grad.size(1), in = x.size(1), count = x.numel() / in;
-  const int64_t pieces = std::clamp<int64_t>(count / PIECE, 1, LANES), row = vectors(in) * LANES;
+  const int64_t pieces = pieces_of(count), row = vectors(in) * LANES;
   const int64_t size = vectors(out) * LANES * row;
   const BFloat16 *grads = grad.const_data_ptr<BFloat16>(), *images = x.const_data_ptr<BFloat16>();
   std::vector<float> sums(pieces * size);
@@ -258,7 +212,7 @@ struct Pointwise : torch::autograd::Function<Pointwise> {
   static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& images, const Tensor& weight,
                         int64_t stride) {
     at::AutoDispatchBelowADInplaceOrView below_autograd;
-    const Tensor x = rows(stride == 1 ? images : thinned(images, stride)), rounded = matrix(weight);
+    const Tensor x = as_rows(stride == 1 ? images : thinned(images, stride)), rounded = matrix(weight);
     context->saved_data["stride"] = stride;
     context->saved_data["height"] = images.size(2);
     context->saved_data["width"] = images.size(3);
@@ -271,13 +225,13 @@ struct Pointwise : torch::autograd::Function<Pointwise> {
     const auto saved = context->get_saved_variables();
     const Tensor &x = saved[0], &rounded = saved[1], &weight = saved[2];
     const int64_t stride = context->saved_data["stride"].toInt();
-    const Tensor grad = rows(grads[0]);
+    const Tensor grad = as_rows(grads[0]);
     Tensor grad_x, grad_weight;
     if (context->needs_input_grad(1)) grad_weight = weight_gradient(grad, x, weight);
     if (context->needs_input_grad(0)) grad_x = product(grad, packed_along_columns(rounded), x.size(1));
     if (grad_x.defined() && stride != 1) {
       const int64_t height = context->saved_data["height"].toInt(), width = context->saved_data["width"].toInt();
-      Tensor spread = at::empty({x.size(0), x.size(1), height, width}, x.options(), at::MemoryFormat::ChannelsLast);
+      Tensor spread = empty_rows(x.size(0), x.size(1), height, width);
       thinned(spread.zero_(), stride).copy_(grad_x);
       grad_x = spread;
     }
