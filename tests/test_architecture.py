@@ -50,6 +50,17 @@ MAY_IMPORT = {
     },
     "throughput": {"errors", "values", "storage", "study", "study_file", "study_text", "training"},
     "study_text": {"values", "study_file"},
+    "picking": {
+        "errors",
+        "backends",
+        "findings",
+        "networks",
+        "spaces",
+        "stats",
+        "storage",
+        "study",
+        "training",
+    },
     "principles": GROUND
     | {
         "execution",
@@ -69,6 +80,7 @@ MAY_IMPORT = {
         "execution",
         "findings",
         "networks",
+        "picking",
         "principles",
         "report",
         "running",

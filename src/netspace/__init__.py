@@ -12,6 +12,7 @@ from netspace.networks.complexity import Complexity, complexity
 from netspace.networks.fitting import fit_regnet
 from netspace.networks.own_block import OwnBlock
 from netspace.networks.regnet import regnet
+from netspace.networks.scaling import scale
 from netspace.networks.spec import NetworkSpec, Stage, Stem, check_spec
 from netspace.networks.zoo import network
 from netspace.spaces.catalog import space
@@ -46,8 +47,10 @@ __all__ = [
     "load_checkpoint",
     "load_record",
     "network",
+    "pick",
     "regnet",
     "save",
+    "scale",
     "space",
 ]
 
@@ -56,6 +59,7 @@ _LAZY = {
     "Study": ("netspace.study", "Study"),
     "compare": ("netspace.stats", "compare"),
     "load_record": ("netspace.backends.record", "load_record"),
+    "pick": ("netspace.picking", "pick"),
 }
 
 

@@ -17,9 +17,11 @@ from netspace.cli import (
     bench,
     importance,
     networks,
+    pick,
     principles,
     ranges,
     samplesize,
+    scale,
     serve,
     spaces,
     stores,
@@ -36,7 +38,20 @@ app = typer.Typer(
     help="Design network design spaces: sample networks, train them cheaply, compare spaces by their errors.",
 )
 
-for part in (networks, training, spaces, studies, serve, ranges, importance, assumptions, principles, samplesize):
+for part in (
+    networks,
+    training,
+    spaces,
+    studies,
+    serve,
+    ranges,
+    importance,
+    assumptions,
+    principles,
+    samplesize,
+    pick,
+    scale,
+):
     app.add_typer(part.app)
 app.add_typer(bench.app, name="bench")
 app.add_typer(stores.app, name="store")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-_MEASURE_UNITS = {"flops": "multiply-adds", "params": "learnable numbers", "activations": "output numbers"}
+MEASURE_UNITS = {"flops": "multiply-adds", "params": "learnable numbers", "activations": "output numbers"}
 _MARK_SIZES = {"o": 4.8, "s": 4.3, "D": 3.9}
 # How far apart equal whole numbers are spread, of the 1 between neighbours.
 _JITTER = 0.6
@@ -39,9 +39,7 @@ def complexity_panels(populations: Sequence[Population]) -> tuple[Panel, ...]:
 
         def draw(axes: "Axes") -> None:
             x_scale = scale_of(span, amount, log_above=1.0, spacing=0.15)
-            _scatter(
-                axes, populations, columns, (x_scale, scale), f"{measure.capitalize()} [{_MEASURE_UNITS[measure]}]"
-            )
+            _scatter(axes, populations, columns, (x_scale, scale), f"{measure.capitalize()} [{MEASURE_UNITS[measure]}]")
 
         return Panel(
             title=measure.capitalize(),
@@ -107,17 +105,20 @@ def _scatter(
         if crowded:
             for crowd in crowds(x, y, x_scale, y_scale, most):
                 # The smallest marks lie on top, so that no space hides another.
-                _marks(axes, crowd.x, crowd.y, position, 1.9 * crowd.size, order=3.0 - crowd.size)
+                draw_marks(axes, crowd.x, crowd.y, position, 1.9 * crowd.size, order=3.0 - crowd.size)
             at = x_scale.at((np.unique(np.floor(60.0 * x_scale.share(at))) + 0.5) / 60.0)
         else:
-            _marks(axes, x, y, position)
+            draw_marks(axes, x, y, position)
         cross(axes, at.tolist(), look.colour, name=f"crosses-{position}")
     frame(axes, title, corner=failed_words(sum(at.size for at in failed)))
     if not any(population.trained for population in populations):
         say(axes, "no network trained yet")
 
 
-def _marks(axes: "Axes", x: FloatArray, y: FloatArray, position: int, size: float = 1.0, order: float = 2.0) -> None:
+def draw_marks(
+    axes: "Axes", x: FloatArray, y: FloatArray, position: int, size: float = 1.0, order: float = 2.0
+) -> None:
+    """Mark networks of the space at a position."""
     look = space_look(position)
     axes.plot(
         x,

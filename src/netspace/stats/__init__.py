@@ -15,10 +15,12 @@ from netspace.stats.interplay import Interplay, common_interplay, interplay
 from netspace.stats.looks import Look, nominal_levels, planned_looks
 from netspace.stats.noise import SeedNoise, seed_noise, without_noise
 from netspace.stats.normalisation import Alike, Normalisation, make_alike, normalised_edf
+from netspace.stats.pareto import pareto_front
 from netspace.stats.prediction import Known
 from netspace.stats.principles import Cost, Shift, cost_per_step, shift, two_routes
 from netspace.stats.ranges import BestRange, BestTrend, Direction, best_chances, best_range, best_trend
 from netspace.stats.sample_size import Plan, plan_equal, plan_from_pilot, plan_shift
+from netspace.stats.selection import error_limits, expected_again, may_be_best
 from netspace.stats.verdict import Band, Verdict, VerdictKind, compare, compare_all, compare_at_looks
 
 __all__ = [
@@ -69,15 +71,19 @@ __all__ = [
     "cost_per_step",
     "decide",
     "dkw_half_width",
+    "error_limits",
+    "expected_again",
     "fidelity",
     "forest_importance",
     "holm",
     "interplay",
     "make_alike",
+    "may_be_best",
     "networks_if_harmless",
     "noise_ceiling",
     "nominal_levels",
     "normalised_edf",
+    "pareto_front",
     "plan_equal",
     "plan_from_pilot",
     "plan_shift",
