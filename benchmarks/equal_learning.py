@@ -5,13 +5,13 @@
 Plain is float32 with PyTorch's own operators; fast is bfloat16 with native kernels, unless told otherwise. Prints the
 mean difference of the validation errors with its 90 % interval (Student's t): the two are called equivalent where it
 lies within the margin (two one-sided tests at 5 %). Also printed is how many pairs an equivalence takes with power 90 %
-at the spread seen, so that the number of the next run can be fixed before it.
+at the spread seen, so that the number of the next run can be fixed before it. The results are kept under `--output`:
+run it again and it goes on where it was.
 """
 
 import argparse
 import dataclasses
 import math
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--kernels", default="native")
     parser.add_argument("--margin", type=float, default=0.005, help="of the mean error, in [0, 1]")
+    parser.add_argument("--output", type=Path, default=Path("runs/equal_learning"))
     options = parser.parse_args()
     study = Study.open(options.study)
     spec = study.spec
@@ -59,9 +60,9 @@ def main() -> None:
         comparison=spec.comparison.once,
         workers="auto",
     )
-    with tempfile.TemporaryDirectory(prefix="netspace-equal-") as folder:
-        plain = errors(study, Path(folder), "float32", "torch")
-        fast = errors(study, Path(folder), options.precision, options.kernels)
+    folder = options.output / f"{study.spec.networks}x{options.epochs}"
+    plain = errors(study, folder, "float32", "torch")
+    fast = errors(study, folder, options.precision, options.kernels)
     both = sorted(plain.keys() & fast.keys())
     difference = np.array([fast[name] - plain[name] for name in both])
     mean, spread = float(difference.mean()), float(difference.std(ddof=1))

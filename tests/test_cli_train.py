@@ -83,6 +83,7 @@ def test_an_array_file_judged_by_the_balanced_error(folder):
         (("--data", "digit"), "name (='digit') is no data set; did you mean 'digits'?"),
         (("--batch-size", "5000"), "batch_size (=5000) must be at most the number of training images (=1000)"),
         (("--recipe", "capter"), "recipe 'capter' does not exist; did you mean 'chapter'?"),
+        (("--mixup", "-1"), "mixup (=-1.0) must be at least 0 and at most 1000"),
         (
             ("--metric", "balanced"),
             "metric (='balanced') must be one of error, balanced_error; did you mean 'balanced_error'?",

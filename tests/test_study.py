@@ -248,14 +248,15 @@ def test_the_store_alone_is_enough_for_the_page(make):
 
 
 def test_the_page_shows_the_study_that_made_the_results(make):
-    text = STUDY.replace("[recipe]", "[recipe]\nwarmup_epochs = 0.5\nshift = 1")
+    text = STUDY.replace("[recipe]", "[recipe]\nwarmup_epochs = 0.5\nshift = 1\nmixup = 0.2\nsmall_resolution = 6")
     make(text=text).run(executor=InlineExecutor())
     edited = make(text=text.replace("epochs = 2", "epochs = 9"))
     page = edited.report()[0].read_text()
     assert "epochs = 2" in page
     assert "epochs = 9" not in page
     assert "2 epochs of SGD" in page
-    assert "warm-up over 0.5 epochs, images shifted by up to 1 pixels" in page
+    assert "(half-cosine), momentum" in page
+    assert "warm-up over 0.5 epochs, images shifted by up to 1 pixels, images mixed by mixup 0.2, images of 6 " in page
 
 
 def test_images_of_diverged_networks_are_counted(make):

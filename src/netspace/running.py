@@ -3,7 +3,7 @@
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
 from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Report, Task, Work
+from netspace.networks.complexity import complexity
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
 from netspace.training.packs import open_packed
@@ -21,6 +22,9 @@ ATTEMPTS = 2
 """How often a trial is begun whose worker process dies, before it is recorded as failed."""
 
 CRASHED = "crashed"
+LAST = 16
+"""How many trials of a run, and at most a quarter, begin in the order of their size."""
+
 PATIENCE = 5
 """How many trials may lose their workers for good, with no success between them, before a run gives up."""
 
@@ -184,6 +188,17 @@ class Run:
                 self._failures += 1
             else:
                 self._errors.append(result.error)
+
+
+def in_turn(trials: Iterable[Sequence[Trial]], resolution: int) -> list[Trial]:
+    """Return network i of every space in turn, so that a run that is stopped has compared like with like.
+
+    The last ones go from large to small, so that no worker is left alone with a large one at the end; time goes with
+    activations more than with flops.
+    """
+    turns = [trial for turn in zip(*trials, strict=True) for trial in turn]
+    begin = len(turns) - min(LAST, len(turns) // 4)
+    return turns[:begin] + sorted(turns[begin:], key=lambda trial: -complexity(trial.network, resolution).activations)
 
 
 def train_here(pack_folder: str, backend: str, own_blocks: tuple[OwnBlock, ...] = ()) -> Work:

@@ -5,7 +5,7 @@ page and its figures. Nothing is written before everything that can be wrong in 
 """
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
 from netspace.machine import usable_cores
 from netspace.networks.complexity import MEASURES
-from netspace.running import Run, StudyProgress, train_here
+from netspace.running import Run, StudyProgress, in_turn, train_here
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
@@ -242,7 +242,7 @@ class Study:
                 store.add_population(untrained(name, taken), definition=definition, trials=ids)
             store.describe(text=self.text, facts=facts)
             pack(drawn.data, self._pack_folder)
-            turns = _in_turn(drawn.trials.values())
+            turns = in_turn(drawn.trials.values(), drawn.data.resolution)
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             run = Run(store, turns, images, on_progress or (lambda progress: None))
@@ -252,7 +252,7 @@ class Study:
             )
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
                 wanted = self._undecided(store) if until_decided else list(drawn.trials)
-                turns = _in_turn(drawn.trials[name][:networks] for name in wanted)
+                turns = in_turn([drawn.trials[name][:networks] for name in wanted], drawn.data.resolution)
                 if run.waiting(turns):
                     run.train(turns, executor or self._workers(), setup, should_stop)
                 if run.waiting(turns):
@@ -374,11 +374,6 @@ class Study:
     def _workers(self) -> Executor:
         workers = self.spec.workers
         return ProcessExecutor(max(1, usable_cores() // self.spec.threads) if isinstance(workers, str) else workers)
-
-
-def _in_turn(trials: Iterable[Sequence[Trial]]) -> list[Trial]:
-    """Return network i of every space in turn, so that a run that is stopped has compared like with like."""
-    return [trial for turn in zip(*trials, strict=True) for trial in turn]
 
 
 def untrained(name: str, taken: Sample) -> Population:

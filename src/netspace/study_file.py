@@ -21,7 +21,7 @@ from netspace.spaces.union import Space
 from netspace.stats import Criteria, planned_looks
 from netspace.training.data import DataChoice, Dataset
 from netspace.training.metrics import check_judged
-from netspace.training.recipe import AUTO, TrainingRecipe
+from netspace.training.recipe import AUTO, TrainingRecipe, named_recipe
 from netspace.training.trial import KERNELS, check_kernels
 
 FINGERPRINT = "data_fingerprint"
@@ -272,6 +272,7 @@ class StudySpec:
         try:
             self.recipe.steps_per_epoch(len(data.training))
             check_judged(self.recipe.metric, data.validation.labels, data.class_names, "validation")
+            self.recipe.check_resolution(data.resolution)
         except InputError as problem:
             raise StudyFileError(f"recipe.{problem}") from None
         if self.recipe.shift >= data.resolution:
@@ -346,4 +347,20 @@ def read_study(path: Path) -> tuple[StudySpec, str]:
 
 def parse_study(text: str, source: str = "study") -> StudySpec:
     """Return the study of a TOML text; `source` names it in errors. Raises: StudyFileError."""
-    return values.from_toml(StudySpec, text, source=source, error=StudyFileError)
+    return values.from_toml(StudySpec, text, source=source, error=StudyFileError, prepare=with_preset)
+
+
+def with_preset(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a study's plain data with the fields of the recipe's `preset` in its place, unless they stand beside it.
+
+    Raises: StudyFileError where there is no such recipe.
+    """
+    recipe = plain.get("recipe")
+    if not isinstance(recipe, dict) or "preset" not in recipe:
+        return plain
+    name, backend = str(recipe["preset"]), plain.get("backend", "torch")
+    try:
+        found = values.to_dict(named_recipe(name, backend), without_defaults=True)
+    except InputError as problem:
+        raise StudyFileError(f"recipe.preset: {problem}") from None
+    return plain | {"recipe": found | {field: given for field, given in recipe.items() if field != "preset"}}

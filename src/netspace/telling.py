@@ -197,6 +197,7 @@ KERNELS = {
     "blocked": "block-diagonal groups (kernels 'blocked')",
     "native": "operators of netspace (kernels 'native')",
 }
+SCHEDULES = {"cosine": "half-cosine", "constant": "constant"}
 
 
 def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
@@ -209,7 +210,7 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         "Data fingerprint": data.fingerprint,
         "Budget": spec.budget.budget().describe(),
         "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
-        f"{recipe.learning_rate:g} (half-cosine), momentum {recipe.momentum:g}, weight decay "
+        f"{recipe.learning_rate:g} ({SCHEDULES[recipe.schedule]}), momentum {recipe.momentum:g}, weight decay "
         f"{recipe.weight_decay:g}" + _extras(recipe),
         "Computed": f"{recipe.precision}, {KERNELS[spec.kernels]}, {spec.threads} thread" + "s" * (spec.threads > 1),
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
@@ -254,6 +255,10 @@ def _extras(recipe: TrainingRecipe) -> str:
         "label smoothing {}": recipe.label_smoothing,
         "mirrored images": recipe.flip,
         "images shifted by up to {} pixels": recipe.shift,
+        "images mixed by mixup {}": recipe.mixup,
+        "images mixed by cutmix {}": recipe.cutmix,
+        f"images of {{}} pixels a side in the first {recipe.small_share:.0%} of all steps": recipe.small_resolution,
+        "weights averaged over {} epochs": recipe.average_epochs,
     }
     weighted = ", losses weighted so that all classes count alike" * (recipe.class_weights == "balanced")
     return weighted + "".join(f", {text.format(f'{value:g}')}" for text, value in extras.items() if value)

@@ -12,7 +12,7 @@ import json
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from netspace.errors import InputError, did_you_mean
@@ -78,10 +78,20 @@ def from_dict(cls: type[T], data: Any, *, where: str = "", error: type[InputErro
     return value
 
 
-def from_toml(cls: type[T], text: str, *, source: str, error: type[InputError] = InputError) -> T:
-    """Build a value of class `cls` from a TOML text; `source` names it in errors. Raises: `error`."""
+def from_toml(
+    cls: type[T],
+    text: str,
+    *,
+    source: str,
+    error: type[InputError] = InputError,
+    prepare: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+) -> T:
+    """Build a value of class `cls` from a TOML text; `source` names it in errors. Raises: `error`.
+
+    `prepare` says what the text's plain data stand for, where they are not the value's own fields.
+    """
     try:
-        return from_dict(cls, tomllib.loads(text), error=error)
+        return from_dict(cls, prepare(tomllib.loads(text)), error=error)
     except tomllib.TOMLDecodeError as problem:
         raise error(f"{source}: not valid TOML: {problem}") from None
     except error as problem:

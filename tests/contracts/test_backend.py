@@ -70,6 +70,18 @@ def test_a_recipe_that_a_backend_has_not_is_refused_before_it_trains(backend):
         backend.check_recipe(half)
 
 
+@pytest.mark.parametrize("change", [{"average_epochs": 1.0}, {"mixup": 0.2}, {"cutmix": 1.0}, {"small_resolution": 6}])
+def test_what_only_pytorch_trains_by_is_refused_by_the_others(backend, change):
+    recipe = dataclasses.replace(RECIPE, **change)
+    if backend.name == "torch":
+        backend.check_recipe(recipe)
+    else:
+        field, value = *change, *change.values()
+        sentence = rf"^{field} \(={value}\) must be left out for backend '{backend.name}', .* backend 'torch' has it$"
+        with pytest.raises(InputError, match=sentence):
+            backend.check_recipe(recipe)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,6 +7,7 @@ Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`.
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspace.backends.checkpoints import Arrays, TensorType, planned_types
+from netspace.backends.torch_average import Average, evenly
 from netspace.backends.torch_fusing import refuse_folded
 from netspace.backends.torch_kernels import use_kernels
+from netspace.backends.torch_mixing import Mixed, Mixing
 from netspace.backends.torch_model import AnyNet, arrays, as_array, as_tensor, build, numpy_type, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.networks.spec import NetworkSpec
@@ -116,6 +119,7 @@ def train(
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
+        fused=trial.kernels == "native",  # one call for all tensors, in another order of operations
     )
     # Dropout and stochastic depth draw from PyTorch's own generator.
     torch.manual_seed(trial.stream_seed("dropping"))
@@ -124,37 +128,65 @@ def train(
     class_weights = None if weights is None else torch.from_numpy(weights)
     normalise = Normalise(data)
     augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation"))
+    mixing = Mixing(recipe, trial.stream_seed("mixing"))
+
+    def some_images() -> Tensor:
+        with autocast(recipe):
+            found: Tensor = network(normalise(images[evenly(len(images))]))
+        return found
+
+    average = Average(network, some_images) if recipe.average_epochs else None
 
     def train_epoch(done: int, batches: list[IndexArray]) -> float:
         network.train()
         total_loss = torch.zeros(())
         for step, chosen in enumerate(batches, start=done):
             batch = augment(normalise(images[chosen]), recipe, augmentation)
+            batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)))
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             with autocast(recipe):
                 logits = network(batch)
-            loss = mean_loss(logits.float(), labels[chosen], recipe.label_smoothing, class_weights)
+            loss = mean_loss(logits.float(), labels[chosen], recipe.label_smoothing, class_weights, mixed)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total_loss += loss.detach()
+            if average is not None:
+                average.update(recipe.average_weight(step, steps))
         return float(total_loss) / steps
 
     def evaluate() -> float:
-        return error(network, data.validation, normalise, recipe)
+        with nullcontext() if average is None else average.in_place():
+            return error(network, data.validation, normalise, recipe)
 
     with use_kernels(network, trial.kernels):
-        return run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
+        result = run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
+        if average is not None and result.status == "finished":
+            average.take_place()  # the network that is kept is the one that was judged
+    return result
 
 
-def mean_loss(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None) -> Tensor:
-    """Return the mean over images of their cross-entropy [nats], times their class's weight where there are such."""
+def mean_loss(
+    logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None, mixed: Mixed | None = None
+) -> Tensor:
+    """Return the mean over images of their cross-entropy [nats], times their class's weight where there are such.
+
+    The loss of an image that was `mixed` is its own and its partner's, by their shares.
+    """
+    if mixed is not None:
+        own, other = (losses(logits, each, label_smoothing, class_weights) for each in (labels, labels[mixed.partner]))
+        return torch.lerp(other, own, mixed.share).mean()
     if class_weights is None:
         return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    return losses(logits, labels, label_smoothing, class_weights).mean()
+
+
+def losses(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None) -> Tensor:
+    """Return the loss [nats] of each image (batch,)."""
+    found = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
     # PyTorch's own weights divide by their sum over the batch, and spread the smoothed part by weight.
-    losses = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
-    return (losses * class_weights[labels]).mean()
+    return found if class_weights is None else found * class_weights[labels]
 
 
 @torch.no_grad()
@@ -206,6 +238,16 @@ def augment(images: Tensor, recipe: TrainingRecipe, generator: torch.Generator) 
         # Indexing channels-last data gives (batch, height, width, channels): the layout is kept.
         images = padded.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
     return images
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """Return images (batch, channels, height, width) brought down to a side [pixels]; as they are, where it is theirs.
+
+    Bilinear, each pixel taking all that it covers, so that no row or column is left out.
+    """
+    if images.shape[-1] == side:
+        return images
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
 
 
 def autocast(recipe: TrainingRecipe) -> torch.autocast:

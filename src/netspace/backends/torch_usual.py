@@ -11,6 +11,7 @@ reads `{"recipe": ..., "networks": [...]}` and writes the validation errors as a
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from netspace.backends.torch_average import Average, evenly
+from netspace.backends.torch_mixing import Mixing
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import augment, mean_loss
+from netspace.backends.torch_training import augment, mean_loss, resized
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
@@ -55,11 +58,17 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
     optimiser = torch.optim.SGD(
         network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
-    training = DataLoader(
-        Images(data.training, data), recipe.batch_size, shuffle=True, drop_last=True, num_workers=loaders
-    )
+    images_of = Images(data.training, data)
+    training = DataLoader(images_of, recipe.batch_size, shuffle=True, drop_last=True, num_workers=loaders)
     validation = DataLoader(Images(data.validation, data), EVALUATION_BATCH, num_workers=loaders)
     generator = torch.Generator().manual_seed(0)
+    mixing = Mixing(recipe, seed=0)
+
+    def some_images() -> Tensor:
+        found: Tensor = network(torch.stack([images_of[i][0] for i in evenly(len(images_of))]))
+        return found
+
+    average = Average(network, some_images) if recipe.average_epochs else None
     weights = class_weights(recipe.class_weights, data.training.labels, data.class_names)
     weighing = None if weights is None else torch.from_numpy(weights)
     error, step, steps = 1.0, 0, len(training)
@@ -68,13 +77,17 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
         for images, labels in training:
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
-            logits = network(augment(images, recipe, generator))
-            loss = mean_loss(logits, labels, recipe.label_smoothing, weighing)
+            batch = resized(augment(images, recipe, generator), recipe.side(step, steps, data.resolution))
+            batch, mixed = mixing(batch)
+            loss = mean_loss(network(batch), labels, recipe.label_smoothing, weighing, mixed)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if average is not None:
+                average.update(recipe.average_weight(step, steps))
             step += 1
-        error = evaluate_usually(network, validation, recipe.metric)
+        with nullcontext() if average is None else average.in_place():
+            error = evaluate_usually(network, validation, recipe.metric)
     return error
 
 

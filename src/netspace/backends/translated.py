@@ -16,6 +16,9 @@ from netspace.training.epochs import check_images, check_training
 from netspace.training.recipe import PRECISIONS, TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
+ONLY_TORCH = ("average_epochs", "mixup", "cutmix", "small_resolution")
+"""The fields of a recipe that these backends do not have."""
+
 
 class TranslatedBackend(ABC):
     """A backend that gives its module, and carries arrays into it and out of it; see `Backend` for the contract."""
@@ -109,7 +112,14 @@ class TranslatedBackend(ABC):
             )
 
     def check_recipe(self, recipe: TrainingRecipe) -> None:
-        """Refuse a precision that this backend does not have. Raises: InputError."""
+        """Refuse a precision that this backend does not have, and what PyTorch's alone has. Raises: InputError."""
+        for field in ONLY_TORCH:
+            given, default = getattr(recipe, field), getattr(TrainingRecipe(), field)
+            if given != default:
+                raise InputError(
+                    f"{field} (={given}) must be left out for backend {self.name!r}, which has none; backend 'torch' "
+                    "has it"
+                )
         if recipe.precision not in self.precisions:
             raise InputError(
                 f"precision (={recipe.precision!r}) must be {self.precisions[0]!r} for backend {self.name!r}; "

@@ -15,7 +15,7 @@ from netspace.errors import CheckpointError, ExecutionError, InputError
 from netspace.machine import usable_cores
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
-from netspace.training.recipe import named_recipe
+from netspace.training.recipe import PRESETS, named_recipe
 from netspace.training.trial import EpochRecord
 
 OVERSUBSCRIBED = 4
@@ -32,7 +32,7 @@ def train(
         int | None, typer.Option(help="Side of the images in pixels.", show_default="the data's own")
     ] = None,
     backend: Annotated[str, typer.Option(help=f"{', '.join(BACKENDS)}.")] = "torch",
-    recipe: Annotated[str, typer.Option(help="paper or chapter; what follows replaces parts of it.")] = "paper",
+    recipe: Annotated[str, typer.Option(help=f"{', '.join(PRESETS)}; what follows replaces parts of it.")] = "paper",
     epochs: Annotated[int | None, typer.Option(help="Epochs.", show_default="10")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Images per step.", show_default="128")] = None,
     learning_rate: Annotated[
@@ -55,6 +55,15 @@ def train(
         str | None,
         typer.Option(help="error, or balanced_error: the mean of each class's share wrong.", show_default="error"),
     ] = None,
+    average_epochs: Annotated[
+        float | None, typer.Option(help="Judge and keep the weights' average over so many epochs.", show_default="0")
+    ] = None,
+    mixup: Annotated[float | None, typer.Option(help="Alpha of mixup.", show_default="0")] = None,
+    cutmix: Annotated[float | None, typer.Option(help="Alpha of cutmix.", show_default="0")] = None,
+    small_resolution: Annotated[
+        int | None, typer.Option(help="Side of the training images in pixels at first.", show_default="the data's")
+    ] = None,
+    small_share: Annotated[float | None, typer.Option(help="Share of steps that are so.", show_default="0.5")] = None,
     training_share: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
@@ -84,6 +93,11 @@ def train(
         "precision": precision,
         "class_weights": class_weights,
         "metric": metric,
+        "average_epochs": average_epochs,
+        "mixup": mixup,
+        "cutmix": cutmix,
+        "small_resolution": small_resolution,
+        "small_share": small_share,
     }
     said = {field: value for field, value in given.items() if value is not None}
     used = dataclasses.replace(named_recipe(recipe, backend), **said)

@@ -167,6 +167,7 @@ def check_training(trial: Trial, data: Dataset, spec: NetworkSpec, dtype: Any) -
             f"network (of in_channels={spec.in_channels} and num_classes={spec.num_classes}) must be for the data "
             f"{data.name!r}, whose images have {data.in_channels} channels in {data.num_classes} classes"
         )
+    trial.recipe.check_resolution(data.resolution)
 
 
 def share_wrong(

@@ -1,9 +1,9 @@
 """How every network of a study is trained, as one value; the learning rate is a pure function of the step."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from netspace.checks import number, one_of, whole
+from netspace.checks import LARGEST, number, one_of, whole
 from netspace.errors import InputError, did_you_mean
 from netspace.training.metrics import CLASS_WEIGHTS, METRICS
 
@@ -11,6 +11,9 @@ PRECISIONS = ("float32", "bfloat16")
 AUTO = "auto"
 """What a study's precision and kernels may say before they are measured; no trial has it."""
 SCHEDULES = ("cosine", "constant")
+LARGEST_ALPHA = 1000.0
+"""Of mixup and cutmix: there, shares are 0.5 to the second digit."""
+SMALL_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,14 @@ class TrainingRecipe:
     layers in bfloat16, with float32 weights; "auto", in a study, is whichever is faster where the study is made.
     `class_weights` "balanced" weighs an image's loss so that all classes count alike, and `metric` "balanced_error"
     judges a network by the mean of its errors in each class.
-    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.1.
+
+    What follows is off by default, and is `backend = "torch"`'s alone. `average_epochs` [epochs] judges and keeps the
+    exponential moving average of the weights, with a memory of so many epochs. `mixup` and `cutmix` mix each training
+    image with another of its batch, by shares from Beta(alpha, alpha) with this alpha; where both are given, each
+    image by one of the two, with even chance. `small_resolution` [pixels] is the side of the training images during
+    the first `small_share` of all steps.
+    Source: Radosavovic et al. 2020, arXiv 2003.13678, section 3.1; Zhang et al. 2018, arXiv 1710.09412 (mixup); Yun et
+    al. 2019, arXiv 1905.04899 (cutmix).
     """
 
     epochs: int = 10
@@ -41,6 +51,11 @@ class TrainingRecipe:
     schedule: str = "cosine"
     class_weights: str = "equal"
     metric: str = "error"
+    average_epochs: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    small_resolution: int | None = None
+    small_share: float = SMALL_SHARE
 
     def __post_init__(self) -> None:
         whole(self, "epochs", InputError)
@@ -55,6 +70,17 @@ class TrainingRecipe:
         one_of(self, "schedule", InputError, SCHEDULES)
         one_of(self, "class_weights", InputError, CLASS_WEIGHTS)
         one_of(self, "metric", InputError, METRICS)
+        number(self, "average_epochs", InputError, maximum=LARGEST)
+        number(self, "mixup", InputError, maximum=LARGEST_ALPHA)
+        number(self, "cutmix", InputError, maximum=LARGEST_ALPHA)
+        number(self, "small_share", InputError, above=True, maximum=0.9)
+        if self.small_resolution is not None:
+            whole(self, "small_resolution", InputError)
+        elif self.small_share != SMALL_SHARE:
+            raise InputError(
+                f"small_share (={self.small_share:g}) is about a small_resolution, and there is none; give one, or "
+                "leave the share out"
+            )
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Return the steps of one epoch. Raises: InputError where a batch is larger than the data.
@@ -82,18 +108,64 @@ class TrainingRecipe:
         warmup_steps = self.warmup_epochs * steps_per_epoch
         return rate * min(1.0, (step + 1) / warmup_steps) if warmup_steps > 0 else rate
 
+    def side(self, step: int, steps_per_epoch: int, resolution: int) -> int:
+        """Return the side of the training images [pixels] in a step, counted from 0, of data at a resolution.
 
-def named_recipe(name: str, backend: str) -> TrainingRecipe:
-    """Return a recipe by name: "paper" is the default one, "chapter" that of *Dive into Deep Learning*, section 8.8.
+        >>> recipe = TrainingRecipe(epochs=2, small_resolution=20)
+        >>> [recipe.side(step, 2, 28) for step in range(4)]
+        [20, 20, 28, 28]
+        """
+        if self.small_resolution is None or step >= self.small_share * self.epochs * steps_per_epoch:
+            return resolution
+        return self.small_resolution
 
-    The chapter trains at a constant rate without momentum and decay: 0.05, and 0.01 in its TensorFlow version.
+    def check_resolution(self, resolution: int) -> None:
+        """Check that data at a resolution [pixels] are larger than `small_resolution`. Raises: InputError.
 
-    >>> named_recipe("chapter", "tensorflow").learning_rate
-    0.01
+        >>> TrainingRecipe(small_resolution=20).check_resolution(28)
+        """
+        if self.small_resolution is not None and self.small_resolution >= resolution:
+            raise InputError(
+                f"small_resolution (={self.small_resolution}) must be below the resolution (={resolution}) [pixels]"
+                + (f"; the nearest is {resolution - 1}" if resolution > 1 else "")
+            )
+
+    def average_weight(self, step: int, steps_per_epoch: int) -> float:
+        """Return how much the weights after a step, counted from 0, count in the moving average that they join.
+
+        The average after step t is that of the weights after steps 0 to t, each counting exp(-age / memory): it knows
+        nothing of the initial weights, however short the run.
+
+        >>> recipe = TrainingRecipe(average_epochs=1.0)
+        >>> [round(recipe.average_weight(step, 2), 4) for step in (0, 1, 1000)]
+        [1.0, 0.6225, 0.3935]
+        """
+        memory = self.average_epochs * steps_per_epoch
+        return math.expm1(-1.0 / memory) / math.expm1(-(step + 1) / memory)
+
+
+PRESETS = {
+    "paper": TrainingRecipe(),
+    "chapter": TrainingRecipe(schedule="constant", momentum=0.0, weight_decay=0.0),
+    "proxy-1": TrainingRecipe(epochs=1, batch_size=32, learning_rate=0.1, warmup_epochs=0.1),
+    "proxy-4": TrainingRecipe(epochs=4, batch_size=32, learning_rate=0.1, warmup_epochs=0.3),
+    "full": TrainingRecipe(epochs=16, batch_size=32, learning_rate=0.1, warmup_epochs=0.3),
+}
+"""Recipes by name; like a default, none of them ever changes, for studies are stored by what they say.
+
+"paper" is the default one, "chapter" that of *Dive into Deep Learning*, section 8.8, at a constant rate without
+momentum and decay. "proxy-1", "proxy-4" and "full" are one training at three lengths, each annealed to zero within its
+own; how well the first two rank networks as the last does stands in `docs/recipes.md`.
+"""
+
+
+def named_recipe(name: str, backend: str = "torch") -> TrainingRecipe:
+    """Return a recipe of `PRESETS`. The chapter's TensorFlow version has a rate of 0.01. Raises: InputError.
+
+    >>> named_recipe("proxy-4").epochs, named_recipe("chapter", "tensorflow").learning_rate
+    (4, 0.01)
     """
-    if name == "paper":
-        return TrainingRecipe()
-    if name == "chapter":
-        rate = 0.01 if backend == "tensorflow" else 0.05
-        return TrainingRecipe(schedule="constant", learning_rate=rate, momentum=0.0, weight_decay=0.0)
-    raise InputError(f"recipe {name!r} does not exist{did_you_mean(name, ('paper', 'chapter'))}")
+    if name not in PRESETS:
+        raise InputError(f"recipe {name!r} does not exist{did_you_mean(name, PRESETS)}")
+    found = PRESETS[name]
+    return replace(found, learning_rate=0.01) if (name, backend) == ("chapter", "tensorflow") else found

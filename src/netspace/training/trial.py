@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from netspace import values
 from netspace.checks import one_of, whole
-from netspace.errors import InputError
+from netspace.errors import InputError, SpecError
 from netspace.machine import MOST_THREADS
+from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
 from netspace.training.recipe import AUTO, TrainingRecipe
 
@@ -43,13 +44,20 @@ class Trial:
         if self.recipe.precision == AUTO:
             raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
         whole(self, "threads", InputError, maximum=MOST_THREADS)
+        if self.recipe.small_resolution is not None:
+            try:
+                sides(self.network, self.recipe.small_resolution)
+            except SpecError as problem:
+                raise InputError(
+                    f"recipe.small_resolution (={self.recipe.small_resolution}) leaves no pixels: {problem}"
+                ) from None
 
     @property
     def id(self) -> str:
         """The content digest of all parts."""
         return values.digest(self)
 
-    def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation", "dropping"]) -> int:
+    def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation", "dropping", "mixing"]) -> int:
         """Return the seed of one stream of random numbers, in [0, 2^63).
 
         It depends on the network, the seed and the purpose; not on the recipe, so that two recipes see the
