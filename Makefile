@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test test-parity test-frameworks test-mxnet lint types check clean
+.PHONY: demo test test-parity test-frameworks test-mxnet lint types check docs notebooks clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,17 @@ test-frameworks: $(FRAMEWORKS)/.installed
 test-mxnet: $(MXNET)/.installed
 	OMP_NUM_THREADS=1 $(MXNET)/bin/pytest --numprocesses auto --dist worksteal tests/contracts tests/frameworks
 
+# The site, in docs/_build/html; a warning is an error. All pages are read anew, since they link to one another.
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs docs/_build/html
+
+# Run in a folder of their own, so that nothing is left of an earlier run; an error in a cell ends it.
+notebooks: $(VENV)/.installed-docs
+	rm -rf build/notebooks
+	mkdir -p build/notebooks
+	cp examples/notebooks/*.ipynb build/notebooks/
+	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --timeout=300 build/notebooks/*.ipynb
+
 check: lint types
 
 lint: $(VENV)/.installed-dev
@@ -38,7 +49,7 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) $(PARITY) $(FRAMEWORKS) $(MXNET) runs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY) $(FRAMEWORKS) $(MXNET) runs build dist docs/_build docs/commands .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +60,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,tensorboard,dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,hub,docs]'
 	touch $@
 
 $(PARITY)/.installed: pyproject.toml constraints.txt constraints-parity.txt Makefile

@@ -36,6 +36,7 @@ __all__ = [
     "Stage",
     "Stem",
     "Study",
+    "TrainingRecipe",
     "Uniform",
     "build",
     "compare",

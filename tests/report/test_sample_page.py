@@ -7,6 +7,7 @@ import pytest
 
 from netspace.errors import InputError
 from netspace.networks.fitting import fit_regnet
+from netspace.report.figures import cost_figure, marginal_figure
 from netspace.report.sample_page import render_sample, write_sample_page
 from netspace.report.sample_panels import marginal_panels, region_panels
 from netspace.spaces.catalog import space
@@ -32,6 +33,13 @@ def test_the_page_asks_nothing_of_anyone_and_allows_one_style_sheet(page: str) -
     assert len(ids) == len(set(ids))
     targets = {m[1] for v in reader.values("href", "clip-path") if (m := re.search(r"#([\w-]+)", v))}
     assert targets <= set(ids)
+
+
+def test_its_figures_stand_alone() -> None:
+    for axes in cost_figure(BANDED).axes:
+        assert [len(marks.get_xdata()) for marks in axes.lines] == [len(BANDED.networks)]
+    found = marginals(space("regnetx"), BANDED)
+    assert len(marginal_figure(found).axes) == len(found) > 1
 
 
 def test_the_headline_says_how_the_sample_was_drawn(page: str) -> None:

@@ -2,9 +2,11 @@
 
 from netspace.report.figures import (
     complexity_figure,
+    cost_figure,
     edf_figure,
     importance_figure,
     learning_curve_figure,
+    marginal_figure,
     parameter_figure,
     staircase_figure,
 )
@@ -14,9 +16,11 @@ from netspace.report.writing import write_report
 __all__ = [
     "StudyReport",
     "complexity_figure",
+    "cost_figure",
     "edf_figure",
     "importance_figure",
     "learning_curve_figure",
+    "marginal_figure",
     "parameter_figure",
     "render",
     "staircase_figure",

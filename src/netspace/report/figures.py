@@ -13,8 +13,11 @@ from netspace.report.bars import importance_panels
 from netspace.report.distribution import draw_distributions
 from netspace.report.look import TEXT_SIZE, figure_style, space_look
 from netspace.report.panel import AXES_LEFT, Panel
+from netspace.report.sample_panels import cost_panels, marginal_panels
 from netspace.report.sheet import SAMPLE_WIDTH, Sheet
 from netspace.report.wording import short
+from netspace.spaces.marginals import Marginal
+from netspace.spaces.sample import Sample
 from netspace.storage.population import Population
 
 if TYPE_CHECKING:
@@ -52,6 +55,19 @@ def parameter_figure(populations: Sequence[Population], ranges: Sequence[Mapping
     """
     title = f"{readings.error_name(populations).capitalize()} against parameters"
     return compose(scatter.parameter_panels(populations, ranges), title=title, columns=4, legend=populations)
+
+
+def cost_figure(sample: Sample) -> "Figure":
+    """Return params and activations of each network of a sample against its flops, on logarithmic axes."""
+    return compose(cost_panels(sample), title="What the networks of the sample cost", columns=2)
+
+
+def marginal_figure(marginals: Sequence[Marginal]) -> "Figure":
+    """Return bars of the shares of each parameter's values in a sample, and lines of those before its budget.
+
+    `marginals` are those of `spaces.marginals`, of a sample that took a budget.
+    """
+    return compose(marginal_panels(marginals, exact=False), title="What the budget leaves of each law", columns=4)
 
 
 def staircase_figure(populations: Sequence[Population], *, best: int = 3) -> "Figure":
