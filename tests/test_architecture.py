@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "networks": GROUND,
     "spaces": GROUND | {"networks"},
     "stats": {"errors"},
-    "training": GROUND | {"networks"},
+    "training": GROUND | {"networks", "execution"},
     "backends": GROUND | {"networks", "training"},
     "execution": {"errors"},
     "storage": GROUND | {"__version__", "networks", "training"},

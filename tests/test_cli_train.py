@@ -6,10 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import netspace as ns
+from netspace.cli import main
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec, Stage, Stem
+from netspace.training import decoding_shards
 
 SPEC = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16, stride=1))
 WORDS = ("mine.json", "--data", "digits", "--epochs", "2", "--batch-size", "50", "--lr", "0.1", "--threads", "1")
@@ -111,3 +114,34 @@ def test_a_network_that_diverges_fails_and_is_not_saved(folder):
     done = train(*WORDS, "--lr", "1e12", "--output", "best", cwd=folder, check=1)
     assert "mine.json has no result: the training loss was" in done.stderr
     assert list((folder / "best").iterdir()) == []
+
+
+def test_images_beyond_memory_are_decoded_once_and_kept(folder, monkeypatch, capsys):
+    for name, shade in (("a", 50), ("b", 150)):
+        (folder / "set" / name).mkdir(parents=True)
+        for number in range(18):
+            Image.new("RGB", (8, 8), (shade, number, 0)).save(folder / "set" / name / f"{number}.png")
+    monkeypatch.setattr(decoding_shards, "MEMORY_SHARE", 0.0)
+    monkeypatch.chdir(folder)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["netspace", "train", *WORDS, "--data", "folder:set", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    words = ("--resolution", "8", "--batch-size", "5")
+    code, said, told = run(*words, "--packed", "pack")
+    assert (code, told) == (0, "")
+    first, second, *_ = said.splitlines()
+    assert first.startswith("decoded 36 of 36 images after ")
+    assert second == "mine.json by torch on folder:set: 25 training images of 3x8x8 in 2 classes"
+    code, again, _ = run(*words, "--packed", "pack")
+    assert (code, again.splitlines()[0]) == (0, second)
+
+    code, said, told = run("--resolution", "9", "--packed", "pack")
+    assert (code, said) == (2, "")
+    assert told == "netspace: --packed 'pack' holds 'folder:set' read in another way; choose another folder\n"
+    code, said, told = run(*words)
+    assert (code, said) == (2, "")
+    assert told.startswith("netspace: resolution (=8): 36 images of that side take 0 GiB, more than the 0 GiB that are")

@@ -1,6 +1,8 @@
 """What the machine gives this process."""
 
 import os
+from contextlib import suppress
+from pathlib import Path
 
 MOST_THREADS = 1024
 """More than any process has use for."""
@@ -9,3 +11,12 @@ MOST_THREADS = 1024
 def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int:
+    """Return the memory [bytes] that this process may use: the machine's, or its control group's where that is less."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with suppress(OSError, ValueError):  # no such group, or one without a limit
+            found.append(int(Path(limit).read_text()))
+    return min(found)

@@ -5,17 +5,19 @@ by the final network.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from netspace.backends import get_backend
+from netspace.backends import get_backend, needed_by
 from netspace.errors import InputError
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.epochs import Batches, share_wrong
 from netspace.training.metrics import check_judged
+from netspace.training.rank import Rank
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -40,6 +42,29 @@ def fitted(spec: NetworkSpec, data: Dataset) -> NetworkSpec:
     return found
 
 
+@contextmanager
+def together(rank: Rank) -> Iterator[None]:
+    """Join the other processes of a training, of PyTorch's, until the end of the block; alone, do nothing.
+
+    Raises: ExecutionError where another process ends or cannot be reached.
+    """
+    if rank.of == 1:
+        yield
+        return
+    with needed_by("training by several processes", extra="torch"):
+        from netspace.backends.torch_distributed import joined
+    with joined(rank):
+        yield
+
+
+def wait_for_all(rank: Rank) -> None:
+    """Wait until every process that has joined has come here."""
+    if rank.of > 1:
+        from netspace.backends import torch_distributed
+
+        torch_distributed.wait_for_all()
+
+
 def train_network(
     spec: NetworkSpec,
     data: Dataset,
@@ -49,10 +74,13 @@ def train_network(
     seed: int = 0,
     threads: int = 1,
     kernels: str = "torch",
+    rank: Rank = Rank(),
     test: bool = False,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
     """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
+
+    Of several processes that have joined, each calls this with its `rank`; the first alone judges the test split.
 
     Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
     metric takes, or the backend has no such network or
@@ -70,6 +98,7 @@ def train_network(
         backend=backend,
         threads=threads,
         kernels=kernels,
+        processes=rank.of,
     )
     trainer = get_backend(backend)
     trainer.check_recipe(recipe)
@@ -78,7 +107,7 @@ def train_network(
     network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
     result = trainer.train(trial, data, on_epoch=on_epoch, network=network)
     test_error = None
-    if test and data.test is not None and result.error is not None:
+    if test and data.test is not None and result.error is not None and rank.number == 0:
         batches = Batches(trial, data)
         test_error = share_wrong(
             lambda images: trainer.logits(network, batches.normalised(images)),

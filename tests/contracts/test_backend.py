@@ -11,7 +11,9 @@ from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.training.data import DataChoice, load
 from netspace.training.epochs import Batches
 from netspace.training.recipe import TrainingRecipe
+from netspace.training.splits import Split
 from netspace.training.trial import Trial
+from tests.training.shards import in_shards
 
 SPEC = NetworkSpec(
     stages=(Stage(depth=1, width=16, group_width=8), Stage(depth=1, width=32, group_width=8)),
@@ -58,6 +60,16 @@ def test_the_same_trial_gives_the_same_numbers(backend, digits):
     first, again = (backend.train(trial(digits), digits) for _ in range(2))
     assert [r.training_loss for r in first.curve] == [r.training_loss for r in again.curve]
     assert first.error == again.error
+
+
+def test_images_in_shards_give_the_same_numbers(backend, digits, tmp_path):
+    rows = np.random.default_rng(0).permutation(1000)
+    images = in_shards(digits.training.images[np.argsort(rows)], tmp_path, 300, rows)
+    data = dataclasses.replace(digits, training=Split(images=images, labels=digits.training.labels))
+    recipe = {"epochs": 1, "flip": True, "shift": 1}
+    plain, streamed = (backend.train(trial(digits, recipe=recipe), one) for one in (digits, data))
+    assert plain.curve[0].training_loss == streamed.curve[0].training_loss
+    assert plain.error == streamed.error
 
 
 def test_a_recipe_that_a_backend_has_not_is_refused_before_it_trains(backend):

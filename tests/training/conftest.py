@@ -54,7 +54,7 @@ def png(shade, size=(4, 4)):
 NAMED = {"label": {"names": ["cats", "dogs"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
 
 
-def write_table(path, labels, start=0, features=NAMED, images=None, column="label", kind=None):
+def write_table(path, labels, start=0, features=NAMED, images=None, column="label", kind=None, **options):
     """Write a Parquet file as Hugging Face's `datasets` does: structs of bytes, and metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cells = images or [{"bytes": png(start + place), "path": None} for place in range(len(labels))]
@@ -62,7 +62,7 @@ def write_table(path, labels, start=0, features=NAMED, images=None, column="labe
     table = pa.table({"image": pa.array(cells, struct), column: pa.array(labels, kind)})
     if features is not None:
         table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    pq.write_table(table, path)
+    pq.write_table(table, path, **options)
     return path
 
 

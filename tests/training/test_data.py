@@ -216,17 +216,17 @@ class TestFingerprint:
 
     def test_class_names_and_single_pixels_count(self, digits):
         arrays = module.named_arrays(digits.training, digits.validation, digits.test)
-        assert module._fingerprint(digits.class_names, arrays) == digits.fingerprint
-        assert module._fingerprint(("zero", *digits.class_names[1:]), arrays) != digits.fingerprint
+        assert module.content_digest(digits.class_names, arrays) == digits.fingerprint
+        assert module.content_digest(("zero", *digits.class_names[1:]), arrays) != digits.fingerprint
         for name in arrays:
             changed = arrays[name].copy()
             changed.flat[-1] ^= 1
-            assert module._fingerprint(digits.class_names, {**arrays, name: changed}) != digits.fingerprint
+            assert module.content_digest(digits.class_names, {**arrays, name: changed}) != digits.fingerprint
 
     def test_shapes_count(self, digits):
         arrays = module.named_arrays(digits.training, digits.validation, digits.test)
         flat = {**arrays, "test-images": arrays["test-images"].reshape(-1, 4, 16, 1)}
-        assert module._fingerprint(digits.class_names, flat) != digits.fingerprint
+        assert module.content_digest(digits.class_names, flat) != digits.fingerprint
 
 
 class TestDataset:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from netspace.errors import DataError
 from netspace.training.data import DataChoice, load
-from netspace.training.decoding import Decoding
+from netspace.training.encoded import Decoding
 from netspace.training.image_folder import ImageFolder
 
 ORIENTATION = 0x0112

@@ -7,7 +7,7 @@ first epoch's time holds the compilation.
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import flax
@@ -88,7 +88,7 @@ class JaxBackend(TranslatedBackend):
         trained = Trained(network, recipe, seed=trial.stream_seed("dropping"), class_weights=weights)
         batches = Batches(trial, data)
 
-        def train_epoch(done: int, chosen: list[IndexArray]) -> float:
+        def train_epoch(done: int, chosen: Iterable[IndexArray]) -> float:
             total_loss = jnp.zeros(())
             try:
                 for step, indices in enumerate(chosen, start=done):

@@ -5,7 +5,7 @@ pile up, and losses are read once an epoch.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -88,7 +88,7 @@ class MXNetBackend(TranslatedBackend):
         )
         trainer = mx.gluon.Trainer(trained.collect_params(), optimiser, kvstore=None)
 
-        def train_epoch(done: int, chosen_images: list[IndexArray]) -> float:
+        def train_epoch(done: int, chosen_images: Iterable[IndexArray]) -> float:
             losses: list[Any] = []
             for step, chosen in enumerate(chosen_images, start=done):
                 images, labels = batches(chosen)

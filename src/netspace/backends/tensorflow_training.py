@@ -7,7 +7,7 @@ On TensorFlow a step is a graph that XLA does not compile: on a CPU that would m
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,12 +120,12 @@ def train(
     weights = loss_weights(trial, data)
     classes = np.eye(trial.network.num_classes, dtype=np.float32)
 
-    def batches_of(chosen: list[IndexArray]) -> Iterator[tuple[FloatArray, ...]]:
+    def batches_of(chosen: Iterable[IndexArray]) -> Iterator[tuple[FloatArray, ...]]:
         for images, labels in map(batches, chosen):
             # Keras divides by the number of images, not by the sum of their weights.
             yield (images, classes[labels], *(() if weights is None else (weights[labels],)))
 
-    def train_epoch(done: int, chosen: list[IndexArray]) -> float:
+    def train_epoch(done: int, chosen: Iterable[IndexArray]) -> float:
         epoch = done // steps
         history = network.fit(
             batches_of(chosen),

@@ -6,7 +6,7 @@ Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from netspace.backends.checkpoints import Arrays, TensorType, planned_types
 from netspace.backends.torch_average import Average, evenly
+from netspace.backends.torch_distributed import Ranks
 from netspace.backends.torch_fusing import refuse_folded
 from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_mixing import Mixed, Mixing
@@ -28,6 +29,7 @@ from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH, check_images, check_training, loss_weights, run_epochs
 from netspace.training.metrics import judged
 from netspace.training.recipe import TrainingRecipe
+from netspace.training.shards import read_ahead
 from netspace.training.splits import ByteArray, IndexArray, Split
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -100,13 +102,15 @@ def train(
 ) -> TrialResult:
     """Train one network and return its validation error at the last epoch, with its learning curve.
 
-    Sets PyTorch's number of threads in this process to the trial's.
+    Sets PyTorch's number of threads in this process to the trial's. A trial of several processes is trained by all of
+    them together, each of which calls this once they have joined (`torch_distributed.joined`).
 
-    Raises: InputError where a batch is larger than the training images; ExecutionError where the trial's kernels
-    cannot be had.
+    Raises: InputError where a batch is larger than the training images, or other processes than the trial's have
+    joined; ExecutionError where the trial's kernels cannot be had.
     """
     begun = time.perf_counter()
     torch.set_num_threads(trial.threads)
+    ranks = Ranks.joined(trial.processes)
     recipe = trial.recipe
     steps = recipe.steps_per_epoch(len(data.training.labels))
 
@@ -122,13 +126,13 @@ def train(
         fused=trial.kernels == "native",  # one call for all tensors, in another order of operations
     )
     # Dropout and stochastic depth draw from PyTorch's own generator.
-    torch.manual_seed(trial.stream_seed("dropping"))
+    torch.manual_seed(trial.stream_seed("dropping") + ranks.number)
     images, labels = data.training.images, torch.tensor(data.training.labels)
     weights = loss_weights(trial, data)
     class_weights = None if weights is None else torch.from_numpy(weights)
     normalise = Normalise(data)
-    augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation"))
-    mixing = Mixing(recipe, trial.stream_seed("mixing"))
+    augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation") + ranks.number)
+    mixing = Mixing(recipe, trial.stream_seed("mixing") + ranks.number)
 
     def some_images() -> Tensor:
         with autocast(recipe):
@@ -136,8 +140,9 @@ def train(
         return found
 
     average = Average(network, some_images) if recipe.average_epochs else None
+    shared = ranks.shared(network)
 
-    def train_epoch(done: int, batches: list[IndexArray]) -> float:
+    def train_epoch(done: int, batches: Iterable[IndexArray]) -> float:
         network.train()
         total_loss = torch.zeros(())
         for step, chosen in enumerate(batches, start=done):
@@ -146,7 +151,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             with autocast(recipe):
-                logits = network(batch)
+                logits = shared(batch)
             loss = mean_loss(logits.float(), labels[chosen], recipe.label_smoothing, class_weights, mixed)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -154,14 +159,18 @@ def train(
             total_loss += loss.detach()
             if average is not None:
                 average.update(recipe.average_weight(step, steps))
-        return float(total_loss) / steps
+        return ranks.mean(float(total_loss) / steps)
 
     def evaluate() -> float:
+        ranks.average_statistics(network)
         with nullcontext() if average is None else average.in_place():
-            return error(network, data.validation, normalise, recipe)
+            return error(network, data.validation, normalise, recipe, ranks)
 
+    part = ranks.part(recipe.batch_size)
     with use_kernels(network, trial.kernels):
-        result = run_epochs(trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun)
+        result = run_epochs(
+            trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun, part=part
+        )
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged
     return result
@@ -190,20 +199,23 @@ def losses(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights
 
 
 @torch.no_grad()
-def error(network: nn.Module, split: Split, normalise: "Normalise", recipe: TrainingRecipe) -> float:
+def error(
+    network: nn.Module, split: Split, normalise: "Normalise", recipe: TrainingRecipe, ranks: Ranks = Ranks()
+) -> float:
     """Return the recipe's error in [0, 1], by whether each image's highest logit is its label's.
 
-    A network whose logits are not finite is wrong on that image.
+    A network whose logits are not finite is wrong on that image. Each process judges some of the batches.
     """
     network.eval()
     labels = torch.tensor(split.labels)
-    wrong = torch.ones(len(labels), dtype=torch.bool)
-    for chosen in np.split(np.arange(len(labels)), range(EVALUATION_BATCH, len(labels), EVALUATION_BATCH)):
+    wrong = torch.zeros(len(labels), dtype=torch.bool)
+    batches = np.split(np.arange(len(labels)), range(EVALUATION_BATCH, len(labels), EVALUATION_BATCH))
+    for chosen in read_ahead(split.images, batches[ranks.number :: ranks.of]):
         with autocast(recipe):
             logits = network(normalise(split.images[chosen])).float()
         right = (logits.argmax(1) == labels[chosen]) & logits.isfinite().all(1)
         wrong[chosen] = ~right
-    return judged(wrong.numpy(), split.labels, recipe.metric)
+    return judged(ranks.either(wrong).numpy(), split.labels, recipe.metric)
 
 
 class Normalise:

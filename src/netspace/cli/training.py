@@ -1,8 +1,11 @@
-"""The command that trains one network on its own, in any backend."""
+"""The command that trains one network on its own, in any backend; under `torchrun`, by several processes together."""
 
 import dataclasses
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,20 +14,39 @@ from netspace.backends import BACKENDS, get_backend
 from netspace.cli.options import AsJson
 from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
-from netspace.errors import CheckpointError, ExecutionError, InputError
+from netspace.errors import CheckpointError, ExecutionError, InputError, NetspaceError
 from netspace.machine import usable_cores
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
+from netspace.training.rank import Rank
 from netspace.training.recipe import PRESETS, named_recipe
-from netspace.training.trial import EpochRecord
+from netspace.training.trial import EpochRecord, check_processes
+
+if TYPE_CHECKING:
+    from netspace.training.data import DataChoice, Dataset
 
 OVERSUBSCRIBED = 4
 """So many times the cores may be asked for as threads, to repeat the numbers of another machine; more hang or fail."""
 
+FIRST_SPEAKS = 5.0
+"""How long another process than the first waits with an error [s], which the first has found too and tells."""
+
 app = typer.Typer()
 
 
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Have the first of several processes tell an error that all of them find: torchrun ends the others after it."""
+    try:
+        yield
+    except NetspaceError:
+        if Rank.of_this_process().number:
+            time.sleep(FIRST_SPEAKS)
+        raise
+
+
 @app.command(epilog="Example: netspace train regnetx32 --data fashion_mnist --resolution 96 --output best")
+@one_voice()
 def train(
     name: Annotated[str, typer.Argument(help=SOURCES, metavar="NETWORK")],
     data: Annotated[str, typer.Option(help=f"{', '.join(NAMES)}.")] = "fashion_mnist",
@@ -71,13 +93,19 @@ def train(
     output: Annotated[Path | None, typer.Option(help="Folder for the trained network and its record.")] = None,
     test: Annotated[bool, typer.Option("--test", help="Judge the trained network on the test split, once.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
+    packed: Annotated[
+        Path | None, typer.Option(help="Folder in which the images are kept, decoded; they may exceed the memory.")
+    ] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one network from fresh weights; say its error on validation images after every epoch."""
     from netspace.backends.conversion import save_network
-    from netspace.single import fitted, train_network
-    from netspace.training.data import DataChoice, load
+    from netspace.single import fitted, together, train_network
+    from netspace.training.data import DataChoice
+
+    rank = Rank.of_this_process()
+    first = rank.number == 0
 
     given: dict[str, Any] = {
         "epochs": epochs,
@@ -101,6 +129,7 @@ def train(
     }
     said = {field: value for field, value in given.items() if value is not None}
     used = dataclasses.replace(named_recipe(recipe, backend), **said)
+    check_processes(rank.of, backend, used.batch_size)
     get_backend(backend).check_recipe(used)  # told, as a missing framework is, before the data are read
     cores = usable_cores()
     most = OVERSUBSCRIBED * cores
@@ -110,52 +139,82 @@ def train(
             f"{max(1, min(threads, most))}"
         )
     network = find_spec(name)
-    if output is not None:
+    if output is not None and first:
         _make_room(output)
     choice = DataChoice(name=data, resolution=resolution, training_share=training_share)
-    images = load(choice, data_dir=data_dir, allow_download=download)
-    spec = fitted(network, images)
+    aloud = first and not as_json
 
     def show(record: EpochRecord) -> None:
-        if not as_json:
+        if aloud:
             print(
                 f"epoch {record.epoch}/{used.epochs}: training loss {record.training_loss:.4f}, "
                 f"{metric_name(used.metric)} {percent(record.validation_error)}, {record.seconds:.1f} s",
                 flush=True,
             )
 
-    if not as_json:
-        side = images.resolution
-        print(
-            f"{name} by {backend} on {images.name}: {len(images.training):,} training images of "
-            f"{images.in_channels}x{side}x{side} in {images.num_classes} classes",
-            flush=True,
+    with together(rank):
+        images = _images(choice, packed, rank, data_dir=data_dir, allow_download=download, aloud=aloud)
+        spec = fitted(network, images)
+        if aloud:
+            side = images.resolution
+            print(
+                f"{name} by {backend} on {images.name}: {len(images.training):,} training images of "
+                f"{images.in_channels}x{side}x{side} in {images.num_classes} classes"
+                + (f", by {rank.of} processes" if rank.of > 1 else ""),
+                flush=True,
+            )
+        done = train_network(
+            network,
+            images,
+            recipe=used,
+            backend=backend,
+            seed=seed,
+            threads=threads or max(1, cores // rank.here),
+            kernels=kernels,
+            rank=rank,
+            test=test,
+            on_epoch=show,
         )
-    done = train_network(
-        network,
-        images,
-        recipe=used,
-        backend=backend,
-        seed=seed,
-        threads=threads or cores,
-        kernels=kernels,
-        test=test,
-        on_epoch=show,
-    )
-    if output is not None and done.result.error is not None:
+    if output is not None and done.result.error is not None and first:
         save_network(done.network, output, recipe=used, result=done.result)
-    if as_json:
+    if as_json and first:
         told = {"network": spec.to_dict(), "trial": values.to_dict(done.trial), "result": values.to_dict(done.result)}
         print_json(told | {"test_error": done.test_error})
     if done.result.error is None:
         raise ExecutionError(f"{name} has no result: {done.result.reason}")
-    if not as_json:
+    if aloud:
         test_name = metric_name(used.metric, "test")
         judged = "" if done.test_error is None else f", {test_name} {percent(done.test_error)}"
         saved = "" if output is None else f"; the network is in {output}"
         print(
             f"{metric_name(used.metric)} {percent(done.result.error)}{judged} after {clock(done.result.seconds)}{saved}"
         )
+
+
+def _images(
+    choice: "DataChoice", packed: Path | None, rank: Rank, *, data_dir: Path | None, allow_download: bool, aloud: bool
+) -> "Dataset":
+    """Return the images, in memory or mapped from where the first of several processes has packed them."""
+    from netspace.single import wait_for_all
+    from netspace.training.data import load
+    from netspace.training.decoding_shards import Room
+    from netspace.training.packs import load_packed, open_packed, packed_choice
+
+    if packed is None:
+        return load(choice, data_dir=data_dir, allow_download=allow_download)
+    held = packed_choice(packed)
+    if held not in (None, choice):
+        raise InputError(f"--packed {str(packed)!r} holds {held.name!r} read in another way; choose another folder")
+    begun = time.perf_counter()
+
+    def told(done: int, total: int) -> None:
+        print(f"decoded {done:,} of {total:,} images after {clock(time.perf_counter() - begun)}", flush=True)
+
+    if rank.number == 0:
+        room = Room(folder=packed, told=told if aloud else None)
+        load_packed(choice, packed, data_dir=data_dir, allow_download=allow_download, room=room)
+    wait_for_all(rank)
+    return open_packed(packed)
 
 
 def _make_room(folder: Path) -> None:

@@ -7,7 +7,7 @@ Where the images come from stands in `kinds.py`; how they are split in `splits.p
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ import numpy.typing as npt
 from netspace import values
 from netspace.checks import number, whole
 from netspace.errors import DataError
-from netspace.training.datasets import ImageSource
-from netspace.training.decoding import Decoding
+from netspace.training.datasets import ImageSource, listing
+from netspace.training.decoding_shards import Room
+from netspace.training.encoded import Decoding
 from netspace.training.kinds import KINDS, NAMES, Asked, DataName
 from netspace.training.splits import Split, divide
 
 DATA_VARIABLE = "NETSPACE_DATA"
 SPLITS = ("training", "validation", "test")
 _DECODED = ", ".join(name for name in NAMES if KINDS[name.partition(":")[0]].decoded)
+_AT_ONCE = 1024  # [images, labels]
 PACK_FORMAT = 1
 """Raised whenever equal choices and files begin to give other arrays, so that old packs are written anew."""
 
@@ -139,8 +141,8 @@ def load(choice: DataChoice, *, data_dir: Path | None = None, allow_download: bo
     return read_and_split(choice, open_source(choice, data_dir, allow_download))
 
 
-def open_source(choice: DataChoice, data_dir: Path | None, allow_download: bool) -> ImageSource:
-    """Return where the images of a choice come from, unread."""
+def open_source(choice: DataChoice, data_dir: Path | None, allow_download: bool, room: Room = Room()) -> ImageSource:
+    """Return where the images of a choice come from, unread, and where they go if they are decoded."""
     named = os.environ.get(DATA_VARIABLE)
     name = DataName.of(choice.name)
     return name.kind.open(
@@ -149,25 +151,14 @@ def open_source(choice: DataChoice, data_dir: Path | None, allow_download: bool)
             options=name.options,
             folder=data_dir if data_dir is not None else Path(named).expanduser() if named else None,
             allow_download=allow_download,
-            decoding=Decoding(grayscale=choice.grayscale, skip_unreadable=choice.skip_unreadable),
+            decoding=Decoding(grayscale=choice.grayscale, skip_unreadable=choice.skip_unreadable, room=room),
         )
     )
 
 
 def source_key(choice: DataChoice, files: Sequence[Path]) -> str:
     """Return the digest of a choice and of name, size and time of change of the files that it reads."""
-    root = os.path.commonpath([path.parent for path in files]) if files else ""
-    listing: list[tuple[str, int, int]] = []
-    for path in sorted(files):
-        name = path.relative_to(root).as_posix()
-        try:
-            status = path.stat()
-        except OSError:
-            # A link that leads nowhere: reading it will say so.
-            listing.append((name, -1, 0))
-        else:
-            listing.append((name, status.st_size, status.st_mtime_ns))
-    return values.digest({"format": PACK_FORMAT, "choice": values.digest(choice), "files": listing})
+    return values.digest({"format": PACK_FORMAT, "choice": values.digest(choice), "files": listing(files)})
 
 
 def read_and_split(choice: DataChoice, source: ImageSource) -> Dataset:
@@ -200,23 +191,29 @@ def read_and_split(choice: DataChoice, source: ImageSource) -> Dataset:
         test=test,
         mean=mean,
         std=tuple(deviation or 1.0 for deviation in std),
-        fingerprint=_fingerprint(found.class_names, named_arrays(training, validation, test)),
+        fingerprint=content_digest(found.class_names, named_arrays(training, validation, test)),
         notes=found.notes + notes + constant,
         source_key=key,
     )
 
 
-def named_arrays(training: Split, validation: Split, test: Split) -> dict[str, npt.NDArray[Any]]:
-    """Return the six arrays of a data set, by the names that they have in a pack."""
+def named_arrays(training: Split, validation: Split, test: Split) -> dict[str, Any]:
+    """Return the six arrays of a data set, by the names that they have in a pack; images may be shards."""
     named = zip(SPLITS, (training, validation, test), strict=True)
     return {f"{name}-{part}": getattr(split, part) for name, split in named for part in ("images", "labels")}
 
 
-def _fingerprint(class_names: Sequence[str], arrays: Mapping[str, npt.NDArray[Any]]) -> str:
-    """Return 32 hexadecimal digits of SHA-256 over class names, shapes and the bytes of all arrays."""
+def content_digest(class_names: Sequence[str], arrays: Mapping[str, Any]) -> str:
+    """Return 32 hexadecimal digits of SHA-256 over class names, shapes and the bytes of all arrays, read in pieces."""
     shapes = {name: array.shape for name, array in arrays.items()}
     found = hashlib.sha256(json.dumps([class_names, shapes], sort_keys=True).encode())
     for name in sorted(arrays):
-        little_endian = arrays[name].dtype.newbyteorder("<")
-        found.update(np.ascontiguousarray(arrays[name], little_endian).data)
+        for piece in pieces(arrays[name]):
+            found.update(np.ascontiguousarray(piece, piece.dtype.newbyteorder("<")).data)
     return found.hexdigest()[:32]
+
+
+def pieces(array: Any) -> Iterator[npt.NDArray[Any]]:
+    """Yield an array, or images in shards, a few at a time."""
+    for first in range(0, len(array), _AT_ONCE):
+        yield array[first : first + _AT_ONCE]

@@ -4,7 +4,8 @@ A source lists its files and reads them, as their owner ships them; it carves no
 each, and `kinds.py` lists them all.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +63,22 @@ class Digits:
             test=Split(images=images[1500:], labels=labels[1500:]),
             notes=notes,
         )
+
+
+def listing(files: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Return name, size [bytes] and time of change [ns] of files, by which they count as the same."""
+    root = os.path.commonpath([path.parent for path in files]) if files else ""
+    found: list[tuple[str, int, int]] = []
+    for path in sorted(files):
+        name = path.relative_to(root).as_posix()
+        try:
+            status = path.stat()
+        except OSError:
+            # A link that leads nowhere: reading it will say so.
+            found.append((name, -1, 0))
+        else:
+            found.append((name, status.st_size, status.st_mtime_ns))
+    return found
 
 
 def empty_images(count: int, resolution: int, channels: int) -> ByteArray:

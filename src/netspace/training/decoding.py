@@ -3,6 +3,9 @@
 An image is turned as its EXIF orientation says, converted to RGB or to one channel, composited on white where it is
 transparent, scaled so that its shorter side is the resolution (bilinear over all pixels that a target pixel covers) and
 cropped at the centre. Colour profiles are not applied; of an animation the first frame counts.
+
+What is a small share of the memory is decoded in this process into one array; what is not, by workers into shards
+(`decoding_shards.py`).
 """
 
 import warnings
@@ -15,94 +18,76 @@ import numpy as np
 
 from netspace.errors import DataError
 from netspace.training.datasets import empty_images
-from netspace.training.splits import ByteArray, SourceImages, Split
+from netspace.training.shards import ByteArray, Images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_LISTED = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoding:
-    """How images are decoded: to one channel (`grayscale`) or three, unreadable ones left out or refused."""
-
-    grayscale: bool = False
-    skip_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedImage:
-    """An image that is still a file: what errors call it, its class number, and how its bytes are opened."""
+    """An image that is still a file: what errors call it, and how its bytes are opened."""
 
     name: str
-    label: int
     open: Callable[[], IO[bytes]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What images are brought to: squares of `resolution` pixels a side, with one channel (`grayscale`) or three."""
+
+    resolution: int
+    grayscale: bool = False
+
+    @property
+    def image_bytes(self) -> int:
+        """The size of an image [bytes]."""
+        return self.resolution**2 * self.channels
+
+    @property
+    def channels(self) -> int:
+        """The channels of an image."""
+        return 1 if self.grayscale else 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class EncodedSplit:
-    """How many images a split has, and these one after the other."""
+class Decoded:
+    """Images that could be read, in their order; the others by their places and what is wrong with them.
 
-    count: int
-    images: Iterable[EncodedImage]
-
-
-def decoded(
-    splits: Mapping[str, EncodedSplit],
-    decoding: Decoding,
-    *,
-    name: str,
-    resolution: int | None,
-    class_names: tuple[str, ...],
-    ignored: Counter[str],
-) -> SourceImages:
-    """Return the images of all splits as squares of `resolution` pixels a side.
-
-    `name` begins the sentence of an error; `ignored` counts what was left aside before, for the notes. With
-    `skip_unreadable` the notes name the images that cannot be read.
-    Raises: DataError where an image cannot be read, or none of a split.
+    `remarks` count what was converted.
     """
-    if resolution is None:
-        raise DataError(f"{name}: resolution (=None) must be given; for example resolution = 96")
+
+    images: Images
+    unreadable: Mapping[int, str]
+    remarks: Counter[str]
+
+
+def decode(images: Iterable[EncodedImage], count: int, target: Target) -> Decoded:
+    """Return `count` images, decoded one after the other. Raises: DataError where there are fewer, or memory is."""
+    squares = empty_images(count, target.resolution, target.channels)
     remarks: Counter[str] = Counter()
-    unreadable: list[str] = []
-    read: dict[str, Split] = {}
-    for split, encoded in splits.items():
-        squares = empty_images(encoded.count, resolution, 1 if decoding.grayscale else 3)
-        labels: list[int] = []
-        for image in encoded.images:
-            try:
-                squares[len(labels)] = _square(image.open, resolution, decoding.grayscale, remarks)
-            except MemoryError:
-                raise
-            # pillow's many parsers raise whatever they trip over when a file is damaged.
-            except Exception as problem:
-                unreadable.append(f"{image.name} ({_reason(problem)})")
-            else:
-                labels.append(image.label)
-        if labels:
-            read[split] = Split(images=squares[: len(labels)], labels=np.array(labels, np.int64))
-    total = sum(encoded.count for encoded in splits.values())
-    if unreadable and not decoding.skip_unreadable:
-        raise DataError(
-            f"{name}: {len(unreadable)} of {total} images cannot be read: {_first(unreadable)}; "
-            "remove them, or leave them out with skip_unreadable = true"
-        )
-    for split in splits:
-        if split not in read:
-            raise DataError(f"{name}: none of the images for {split} can be read")
-    notes = [f"{what}: {count}" for what, count in sorted((ignored + remarks).items())]
-    if unreadable:
-        notes.insert(0, f"unreadable images skipped: {len(unreadable)} of {total}, namely {', '.join(unreadable)}")
-    return SourceImages(class_names=class_names, **read, notes=tuple(notes))
+    unreadable: dict[int, str] = {}
+    place = -1
+    for place, image in enumerate(images):
+        try:
+            squares[place - len(unreadable)] = _square(image.open, target, remarks)
+        except MemoryError:
+            raise
+        # pillow's many parsers raise whatever they trip over when a file is damaged.
+        except Exception as problem:
+            unreadable[place] = f"{image.name} ({_reason(problem)})"
+    if place + 1 != count:
+        raise DataError(f"{count} images were found and {place + 1} read: files have changed meanwhile; try again")
+    return Decoded(images=squares[: count - len(unreadable)], unreadable=unreadable, remarks=remarks)
 
 
-def _square(open_image: Callable[[], IO[bytes]], resolution: int, grayscale: bool, remarks: Counter[str]) -> ByteArray:
+def _square(open_image: Callable[[], IO[bytes]], target: Target, remarks: Counter[str]) -> ByteArray:
     """Return one image as `(resolution, resolution, channels)`; count in `remarks` what was converted."""
     from PIL import Image, ImageOps
 
+    resolution = target.resolution
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # pillow only warns of an image with more pixels than it takes for honest; here that is an error.
@@ -113,7 +98,7 @@ def _square(open_image: Callable[[], IO[bytes]], resolution: int, grayscale: boo
                 found.append("images of several frames of which the first was used")
             if opened.getexif().get(_ORIENTATION, 1) != 1:
                 found.append("images turned as their EXIF orientation says")
-            image = _plain(ImageOps.exif_transpose(opened), "L" if grayscale else "RGB", found)
+            image = _plain(ImageOps.exif_transpose(opened), "L" if target.grayscale else "RGB", found)
         side = min(image.size)
         if side < resolution:
             found.append(f"images smaller than {resolution} pixels enlarged")
@@ -161,8 +146,3 @@ def _reason(problem: Exception) -> str:
         return "no image that pillow knows"
     text = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
     return " ".join(str(text).split())
-
-
-def _first(names: list[str]) -> str:
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,7 +1,7 @@
 """A trial's epochs in their order, the same for every backend: what each one sees, what it leaves, how a trial ends."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
 from netspace.training.metrics import check_judged, class_weights, judged
 from netspace.training.recipe import TrainingRecipe
-from netspace.training.splits import IndexArray
+from netspace.training.shards import Images, IndexArray, read_ahead
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 FloatArray = npt.NDArray[np.float32]
@@ -24,16 +24,18 @@ def run_epochs(
     trial: Trial,
     data: Dataset,
     *,
-    train: Callable[[int, list[IndexArray]], float],
+    train: Callable[[int, Iterable[IndexArray]], float],
     evaluate: Callable[[], float],
     on_epoch: Callable[[EpochRecord], None] | None,
     begun: float,
+    part: slice = slice(None),
 ) -> TrialResult:
     """Return what becomes of a trial whose epochs `train` trains and `evaluate` judges.
 
     `train` takes the number of steps done before and the images of each step of this epoch; it returns the mean
     training loss [nats], and one that is not finite ends the trial. `evaluate` returns the validation error in [0, 1].
-    `begun` [s] is when the trial began, by `time.perf_counter`.
+    `begun` [s] is when the trial began, by `time.perf_counter`. Of several processes each trains on a `part` of every
+    step's images, and they say the same loss and error.
 
     Raises: InputError where a batch is larger than the training images, or a class has no validation image that the
     recipe's metric takes.
@@ -46,8 +48,8 @@ def run_epochs(
     for epoch in range(1, recipe.epochs + 1):
         epoch_begun = time.perf_counter()
         permutation = np.argsort(order.random_raw(images), kind="stable")
-        chosen = np.split(permutation[: steps * recipe.batch_size], steps)
-        mean_loss = train((epoch - 1) * steps, chosen)
+        chosen = [batch[part] for batch in np.split(permutation[: steps * recipe.batch_size], steps)]
+        mean_loss = train((epoch - 1) * steps, read_ahead(data.training.images, chosen))
         if not np.isfinite(mean_loss):
             return TrialResult(
                 trial_id=trial.id,
@@ -172,7 +174,7 @@ def check_training(trial: Trial, data: Dataset, spec: NetworkSpec, dtype: Any) -
 
 def share_wrong(
     logits: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]],
-    images: npt.NDArray[np.uint8],
+    images: Images,
     labels: npt.NDArray[np.int64],
     metric: str = "error",
 ) -> float:

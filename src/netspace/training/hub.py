@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspace.errors import DataError, MissingFrameworkError
-from netspace.training.decoding import Decoding
+from netspace.training.encoded import Decoding
 from netspace.training.parquet import ParquetImages
 from netspace.training.splits import SourceImages
 

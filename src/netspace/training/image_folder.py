@@ -13,8 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+import numpy as np
+
 from netspace.errors import DataError, did_you_mean
-from netspace.training.decoding import Decoding, EncodedImage, EncodedSplit, decoded
+from netspace.training.decoding import EncodedImage
+from netspace.training.encoded import Decoding, EncodedSplit, decoded
 from netspace.training.splits import SourceImages
 
 _SPLIT_FOLDERS = {"train": "training", "val": "validation", "validation": "validation", "test": "test"}
@@ -39,7 +42,7 @@ class ImageFolder:
 
     def files(self) -> tuple[Path, ...]:
         """Return every image file. Raises: DataError where folders are missing, empty or out of place."""
-        return tuple(path for entries in self._listing().splits.values() for path, _ in entries)
+        return _paths(self._listing())
 
     def read(self, resolution: int | None) -> SourceImages:
         """Return the images as squares of `resolution` pixels a side.
@@ -54,6 +57,7 @@ class ImageFolder:
             resolution=resolution,
             class_names=listing.class_names,
             ignored=listing.ignored,
+            files=_paths(listing),
         )
 
     @property
@@ -61,11 +65,13 @@ class ImageFolder:
         return f"folder:{self.path}"
 
     def _encoded(self, entries: tuple[tuple[Path, int], ...]) -> EncodedSplit:
-        images = (
-            EncodedImage(name=path.relative_to(self.path).as_posix(), label=label, open=partial(_opened, path))
-            for path, label in entries
-        )
-        return EncodedSplit(count=len(entries), images=images)
+        def part(first: int, stop: int) -> list[EncodedImage]:
+            return [
+                EncodedImage(name=path.relative_to(self.path).as_posix(), open=partial(_opened, path))
+                for path, _ in entries[first:stop]
+            ]
+
+        return EncodedSplit(labels=np.array([label for _, label in entries], np.int64), part=part)
 
     def _listing(self) -> _Listing:
         if not self.path.is_dir():
@@ -117,6 +123,10 @@ class ImageFolder:
                 raise DataError(f"{self._name}: holds both val/ and validation/; keep one")
             roots[split] = folder
         return roots
+
+
+def _paths(listing: _Listing) -> tuple[Path, ...]:
+    return tuple(path for entries in listing.splits.values() for path, _ in entries)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from netspace.errors import DataError, did_you_mean
 from netspace.training.cifar import Cifar
 from netspace.training.datasets import Digits, ImageSource
-from netspace.training.decoding import Decoding
+from netspace.training.encoded import Decoding
 from netspace.training.fashion_mnist import FashionMnist
 from netspace.training.hub import HubImages
 from netspace.training.image_folder import ImageFolder

@@ -11,7 +11,7 @@ are those that Hugging Face's `datasets` writes into a file, or the labels thems
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from netspace.errors import DataError
 from netspace.training.datasets import numbered, within
-from netspace.training.decoding import Decoding, EncodedImage, EncodedSplit, decoded
+from netspace.training.decoding import EncodedImage
+from netspace.training.encoded import Decoding, EncodedSplit, decoded
 from netspace.training.parquet_columns import Columns, columns_of
 from netspace.training.splits import LabelArray, SourceImages
 
@@ -87,6 +88,8 @@ class ParquetImages:
             resolution=resolution,
             class_names=class_names,
             ignored=notes,
+            files=[path for paths in splits.values() for path in paths],
+            column=columns.image,
         )
 
     def _splits(self, ignored: Counter[str]) -> dict[str, list[Path]]:
@@ -124,7 +127,7 @@ class ParquetImages:
     def _columns(self, splits: Mapping[str, Sequence[Path]]) -> Columns:
         """Return the columns, the same in every file. Raises: DataError."""
         paths = [path for found in splits.values() for path in found]
-        schemas = [self._opened(path).schema_arrow for path in paths]
+        schemas = [_opened(self.name, path).schema_arrow for path in paths]
         columns = columns_of(self.name, schemas[0], self.image, self.label)
         for path, schema in zip(paths, schemas, strict=True):
             for column in (columns.image, columns.label):
@@ -140,7 +143,7 @@ class ParquetImages:
         found = []
         for path in paths:
             with _told(self.name, path):
-                labels = self._opened(path).read(columns=[column]).column(0)
+                labels = _opened(self.name, path).read(columns=[column]).column(0)
             if labels.null_count:
                 raise DataError(f"{self.name}: {path.name} has {labels.null_count} rows without a {column!r}")
             if pa.types.is_dictionary(labels.type):
@@ -153,32 +156,62 @@ class ParquetImages:
         return joined
 
     def _encoded(self, paths: Sequence[Path], column: str, labels: LabelArray) -> EncodedSplit:
-        return EncodedSplit(count=len(labels), images=self._images(paths, column, labels))
+        ends = np.cumsum([_opened(self.name, path).metadata.num_rows for path in paths]).tolist()
 
-    def _images(self, paths: Sequence[Path], column: str, labels: LabelArray) -> Iterator[EncodedImage]:
-        """Yield the images of some files, whose labels go with them row by row."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
+        def part(first: int, stop: int) -> Iterable[EncodedImage]:
+            return _Rows(
+                name=self.name,
+                column=column,
+                parts=tuple(
+                    (path, max(first - begin, 0), min(stop, end) - begin)
+                    for path, begin, end in zip(paths, [0, *ends], ends, strict=False)
+                    if begin < stop and first < end
+                ),
+            )
 
-        left = iter(labels.tolist())
-        for path in paths:
-            row = 0
+        return EncodedSplit(labels=labels, part=part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """The images of some rows: `parts` are files, each with its first row and the one at which to stop."""
+
+    name: str
+    column: str
+    parts: tuple[tuple[Path, int, int], ...]
+
+    def __iter__(self) -> Iterator[EncodedImage]:
+        for path, first, stop in self.parts:
             with _told(self.name, path):
-                for batch in self._opened(path).iter_batches(batch_size=_AT_ONCE, columns=[column]):
-                    cells = batch.column(0)
-                    if pa.types.is_struct(cells.type):
-                        cells = pc.struct_field(cells, "bytes")
-                    for cell in cells:
-                        yield EncodedImage(
-                            name=f"{path.name} row {row}", label=next(left), open=partial(_bytes, cell.as_py())
-                        )
-                        row += 1
+                for row, content in _cells(_opened(self.name, path), self.column, first, stop):
+                    yield EncodedImage(name=f"{path.name} row {row}", open=partial(_bytes, content))
 
-    def _opened(self, path: Path) -> Any:
-        import pyarrow.parquet as pq
 
-        with _told(self.name, path):
-            return pq.ParquetFile(path)
+def _cells(file: Any, column: str, first: int, stop: int) -> Iterator[tuple[int, bytes | None]]:
+    """Yield number and image of the rows of an open file from `first` up to `stop`; others' row groups are not read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    end = 0
+    for group in range(file.num_row_groups):
+        row, end = end, end + file.metadata.row_group(group).num_rows
+        if end <= first or stop <= row:
+            continue
+        for batch in file.iter_batches(batch_size=_AT_ONCE, row_groups=[group], columns=[column]):
+            cells = batch.column(0)
+            if pa.types.is_struct(cells.type):
+                cells = pc.struct_field(cells, "bytes")
+            for cell in cells:
+                if first <= row < stop:
+                    yield row, cell.as_py()
+                row += 1
+
+
+def _opened(name: str, path: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    with _told(name, path):
+        return pq.ParquetFile(path)
 
 
 @contextmanager

@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netspace.errors import DataError
+from netspace.training.shards import ByteArray as ByteArray
+from netspace.training.shards import Images, Shards
+from netspace.training.shards import IndexArray as IndexArray
 
-ByteArray = npt.NDArray[np.uint8]
 LabelArray = npt.NDArray[np.int64]
-IndexArray = npt.NDArray[np.intp]
 
 Purpose = Literal["test", "validation", "training"]
 # One stream of fixed numbers per purpose: what is drawn for validation says nothing about the training share.
@@ -30,11 +31,11 @@ _CHUNK = 256  # [images] squared at a time
 class Split:
     """Images `(images, height, width, channels)` in bytes and their class numbers `(images,)`; read-only.
 
-    The arrays may be memory maps.
+    The arrays may be memory maps, and the images may lie in shards.
     Raises: DataError where the shapes or types do not fit, or where there is no image.
     """
 
-    images: ByteArray
+    images: Images
     labels: LabelArray
 
     def __post_init__(self) -> None:
@@ -48,7 +49,8 @@ class Split:
             raise DataError(
                 f"labels (={labels.dtype} {labels.shape}) must be int64 ({len(images)},), one for each image"
             )
-        object.__setattr__(self, "images", _read_only(images))
+        if not isinstance(images, Shards):
+            object.__setattr__(self, "images", _read_only(images))
         object.__setattr__(self, "labels", _read_only(labels))
 
     def __len__(self) -> int:
@@ -72,10 +74,12 @@ class Split:
         return tuple(means), tuple(math.sqrt(variance) / (255 * pixels) for variance in variances)
 
     def take(self, indices: IndexArray) -> "Split":
-        """Return the images at the given ascending indices; all of them are returned without a copy."""
+        """Return the images at the given ascending indices; all of them, and those in shards, without a copy."""
         if len(indices) == len(self):
             return self
-        return Split(images=self.images[indices], labels=self.labels[indices])
+        images = self.images
+        taken = images.take(indices) if isinstance(images, Shards) else images[indices]
+        return Split(images=taken, labels=self.labels[indices])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -28,7 +28,8 @@ class Trial:
     """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed.
 
     `threads` and `kernels` are part of a trial because sums in another order are other numbers. `kernels` other than
-    "torch", the framework's own, are of the backend "torch"; see `netspace.backends.torch_kernels`.
+    "torch", the framework's own, are of the backend "torch"; see `netspace.backends.torch_kernels`. So are several
+    `processes`, each of which takes an equal part of every batch; see `netspace.backends.torch_distributed`.
     """
 
     network: NetworkSpec
@@ -38,9 +39,11 @@ class Trial:
     backend: str = "torch"
     threads: int = 1
     kernels: str = "torch"
+    processes: int = 1
 
     def __post_init__(self) -> None:
         check_kernels(self, self.backend)
+        check_processes(self.processes, self.backend, self.recipe.batch_size)
         if self.recipe.precision == AUTO:
             raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
         whole(self, "threads", InputError, maximum=MOST_THREADS)
@@ -72,6 +75,34 @@ def check_kernels(choice: Any, backend: str, allowed: Sequence[str] = KERNELS) -
     one_of(choice, "kernels", InputError, allowed)
     if choice.kernels != "torch" and backend != "torch":
         raise InputError(f"kernels (={choice.kernels!r}) must be 'torch' for backend {backend!r}, which has no others")
+
+
+def check_processes(processes: int, backend: str, batch_size: int) -> None:
+    """Check that so many processes can share every batch of a training. Raises: InputError.
+
+    >>> check_processes(3, "torch", 128)
+    Traceback (most recent call last):
+    netspace.errors.InputError: batch_size (=128) must be a multiple of 3, the number of processes; the nearest is 129
+    """
+    if processes == 1:
+        return
+    if processes < 1:
+        raise InputError(f"processes (={processes}) must be a whole number of at least 1")
+    if backend != "torch":
+        raise InputError(
+            f"processes (={processes}) must be 1 for backend {backend!r}; backend 'torch' trains by several"
+        )
+    # A norm needs two images of its part.
+    nearest = processes * max(2, round(batch_size / processes))
+    if batch_size % processes:
+        raise InputError(
+            f"batch_size (={batch_size}) must be a multiple of {processes}, the number of processes; the nearest is "
+            f"{nearest}"
+        )
+    if batch_size < 2 * processes:
+        raise InputError(
+            f"batch_size (={batch_size}) must be at least {nearest}, two images for each of {processes} processes"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
