@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test test-parity test-frameworks test-mxnet lint types check docs notebooks clean
+.PHONY: demo test faults test-parity test-frameworks test-mxnet lint types check docs notebooks clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +27,10 @@ test-frameworks: $(FRAMEWORKS)/.installed
 # MXNet beside PyTorch, under the last Python that it knows.
 test-mxnet: $(MXNET)/.installed
 	OMP_NUM_THREADS=1 $(MXNET)/bin/pytest --numprocesses auto --dist worksteal tests/contracts tests/frameworks
+
+# Killed, torn, full, hung: what a study loses by it. `make faults SHORT=--short` takes under a minute.
+faults: $(VENV)/.installed
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/faults.py $(SHORT)
 
 # The site, in docs/_build/html; a warning is an error. All pages are read anew, since they link to one another.
 docs: $(VENV)/.installed-docs

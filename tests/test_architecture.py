@@ -9,13 +9,14 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
-GROUND = {"errors", "values", "checks", "files", "machine"}
+GROUND = {"errors", "values", "checks", "faults", "files", "machine"}
 FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "findings", "report")
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},
     "checks": {"errors"},
-    "files": set(),
+    "faults": set(),
+    "files": {"faults"},
     "machine": set(),
     "networks": GROUND,
     "spaces": GROUND | {"networks"},
@@ -28,7 +29,8 @@ MAY_IMPORT = {
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "settling": {"errors", "backends", "spaces", "study_file", "training"},
-    "running": {"errors", "backends", "execution", "networks", "storage", "training"},
+    "running": {"errors", "backends", "execution", "faults", "networks", "storage", "training"},
+    "launching": {"errors", "execution", "machine", "networks", "running", "study_file", "training"},
     "single": {"errors", "backends", "networks", "training"},
     "telling": {"errors", "values", "findings", "report", "spaces", "stats", "storage", "study_file", "training"},
     "study": GROUND
@@ -42,6 +44,7 @@ MAY_IMPORT = {
         "storage",
         "findings",
         "report",
+        "launching",
         "running",
         "settling",
         "telling",
@@ -65,6 +68,7 @@ MAY_IMPORT = {
     | {
         "execution",
         "findings",
+        "launching",
         "running",
         "spaces",
         "stats",
@@ -79,6 +83,7 @@ MAY_IMPORT = {
         "backends",
         "execution",
         "findings",
+        "launching",
         "networks",
         "picking",
         "principles",

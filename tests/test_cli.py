@@ -209,6 +209,12 @@ def test_a_store_of_another_study_is_refused(run):
         (("status", "nowhere"), "does not exist"),
         (("status", "nowhere.db"), "does not exist"),
         (("nope",), "nope"),
+        (
+            ("run", "study.toml", "--workers", "many"),
+            "workers (='many') must be \"auto\" or a whole number of at least 1",
+        ),
+        (("run", "study.toml", "--workers", "0"), "workers (='0') must be"),
+        (("run", "study.toml", "--grace", "-1"), "--grace"),
         (("sample", "anynetx_a", "-n", "x"), "Invalid value for '-n'"),
         (("sample", "anynetx_a", "-n", "10000000"), "n (=10,000,000) must be at most 2,000,000"),
         (("sample", "anynetx_a", "--resolution", "100000000"), "resolution (=100000000) must be"),
@@ -285,5 +291,8 @@ def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
     kept = finished()
     assert 1 <= kept < 6
     assert f"stopped: {kept} of 6 networks have a result" in out
-    text = netspace("run", "tiny.toml", "--workers", 2, cwd=tmp_path, check=0).stdout
+    assert "(saved in mid-training: 1); the same command continues" in out
+    text = netspace("run", "tiny.toml", "--workers", "auto", cwd=tmp_path, check=0).stdout
     assert f"{kept} had a result before" in text
+    assert sum("goes on after epoch" in log.read_text() for log in store.with_name("logs").iterdir()) == 1
+    assert not store.with_name("checkpoints").exists()

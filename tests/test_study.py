@@ -11,11 +11,14 @@ import pytest
 from PIL import Image
 
 from netspace.backends.torch_training import TorchBackend
-from netspace.errors import ExecutionError, StoreError, StudyFileError
-from netspace.execution.executor import Crashed, Done, InlineExecutor, Progress
+from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError
+from netspace.execution.executor import Crashed, Done, InlineExecutor, Limits, Overran, Progress
 from netspace.execution.processes import ProcessExecutor
+from netspace.launching import local_workers, number_of_workers
+from netspace.machine import usable_cores
 from netspace.storage.store import Store
 from netspace.study import Study
+from netspace.telling import study_facts
 from tests.tiny import STUDY
 
 
@@ -120,6 +123,56 @@ def test_a_trial_whose_worker_always_dies_stays_in_the_distribution(make):
     assert population.errors[1] == float("inf")
     assert "SIGKILL" in population.results[1].reason
     assert study.run(executor=Faulty(0)).trained == 0
+
+
+class Slow(Faulty):
+    """An executor in which the tasks that `dies` chooses go over a limit."""
+
+    def run(self, setup, tasks, *, should_stop):
+        for events in super().run(setup, tasks, should_stop=should_stop):
+            yield [
+                Overran(key=e.key, reason="took longer than its limit of 60 s", log=f"logs/{e.key}.log")
+                if isinstance(e, Crashed)
+                else e
+                for e in events
+            ]
+
+
+def test_a_network_that_goes_over_a_limit_fails_at_once_and_its_attempt_names_the_log(make):
+    study = make()
+    slow = study.draw().trials["anynetx_a"][1].id
+    assert study.run(executor=Slow(9, dies=lambda task: task.key == slow)).failures == 1
+    assert study.populations()[0].results[1].reason == "took longer than its limit of 60 s"
+    with Store.open(study.store_path) as store:
+        (overran,) = [attempt for attempt in store.attempts() if attempt["outcome"] == "overran"]
+    assert overran["reason"] == f"took longer than its limit of 60 s; log: logs/{slow}.log"
+
+
+def test_limits_that_no_network_keeps_are_the_studys_and_no_result(make):
+    study = make()
+    with pytest.raises(ExecutionError, match=r"no network finishes .*limit of 60 s; log: logs/.*the study's limits"):
+        study.run(executor=Slow(9))
+    assert all(not population.trained for population in study.populations())
+    study.run(executor=InlineExecutor())
+    assert study.run(executor=InlineExecutor()).stored == 6
+
+
+def test_a_study_s_limits_and_workers_are_those_of_its_processes(make):
+    limits = "limits = { minutes = 2, memory_gib = 0.5 }"
+    text = STUDY.replace("workers = 2", f'workers = "auto"\nthreads = 2\n{limits}')
+    study = make(text=text)
+    logs = study.folder / "logs"
+    assert number_of_workers(study.spec, "auto") == max(1, usable_cores() // 2)
+    assert number_of_workers(study.spec, 3) == 3
+    for wrong in (0, "many"):
+        with pytest.raises(InputError, match=rf'workers \(={wrong!r}\) must be "auto" or a whole number'):
+            study.run(workers=wrong)
+    assert not study.folder.exists()
+    executor = local_workers(study.spec, logs, workers=None, grace=7.0)
+    assert executor.limits == Limits(seconds=120.0, memory=2**29, grace=7.0)
+    assert study_facts(study.spec, study.draw().data)["rows"]["Limits"] == (
+        "a network may take 2 minutes, 0.5 GiB of memory"
+    )
 
 
 def test_workers_that_all_die_are_the_machine_and_no_result(make):
@@ -266,7 +319,7 @@ def test_images_of_diverged_networks_are_counted(make):
 
 
 def test_an_exception_in_a_trial_is_its_failure_with_the_traceback_kept(make, monkeypatch):
-    def broken(self, trial, data, *, on_epoch=None):
+    def broken(self, trial, data, **_):
         raise MemoryError("no room for the batch")
 
     monkeypatch.setattr(TorchBackend, "train", broken)

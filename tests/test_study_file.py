@@ -52,6 +52,9 @@ space = "anynetx_a"
             "comparison.looks (=9) must be a whole number from 2 to 4, for at least 2 networks of each space (=4)",
         ),
         ("[comparison]\nlooks = 3", "comparison.looks (=3): one space leaves no verdict to look for"),
+        ("[limits]\nminutes = 0", "limits.minutes (=0.0) must be above 0"),
+        ("[limits]\nmemory_gib = 'much'", "limits.memory_gib (='much'): input should be a valid number"),
+        ("[limits]\nmemory = 4", "limits.memory: unknown key; did you mean 'memory_gib'?"),
         ("[recipe]\nEpochs = 2", "recipe.Epochs: unknown key; did you mean 'epochs'?"),
         ("[recipe]\nint = 0", "recipe.int: unknown key"),
         (
@@ -116,7 +119,7 @@ def test_an_identity_leaves_out_defaults_so_that_new_fields_change_no_old_study(
 
 def test_only_what_decides_results_is_the_studys_identity():
     spec = parse_study(BASE)
-    for same in ("workers = 7\n", "output = 'elsewhere'\n"):
+    for same in ("workers = 7\n", "output = 'elsewhere'\n", "limits = { minutes = 3, memory_gib = 1.5 }\n"):
         assert parse_study(same + BASE).identity() == spec.identity()
     assert parse_study(BASE + "[comparison]\nmargin = 0.2").identity() == spec.identity()
     for other in ("seed = 1\n", "num_stages = 3\n"):

@@ -12,6 +12,7 @@
     │   └── StoreError                     a store that cannot be opened, written or continued
     ├── MissingFrameworkError (ImportError)  a backend whose framework is not installed
     └── ExecutionError (RuntimeError)      work that was begun and could not be finished
+        └── Stopped                        work that was asked to end and has saved how far it is
 
 `InputError` and `MissingFrameworkError` end a command with exit code 2 (wrong usage), all others with 1.
 """
@@ -72,6 +73,10 @@ class MissingFrameworkError(NetspaceError, ImportError):
 
 class ExecutionError(NetspaceError, RuntimeError):
     """Work that was begun and could not be finished."""
+
+
+class Stopped(ExecutionError):
+    """Work that was asked to end and has saved how far it is."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

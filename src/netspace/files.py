@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from netspace.faults import passing
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[BinaryIO]:
@@ -20,6 +22,8 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        passing("written")
         os.replace(aside, path)
+        passing("renamed")
     finally:
         aside.unlink(missing_ok=True)

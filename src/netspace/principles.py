@@ -18,7 +18,7 @@ from typing import Any
 
 from netspace import values
 from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError, did_you_mean
-from netspace.execution.executor import Executor, never
+from netspace.execution.executor import GRACE, Executor, never
 from netspace.files import written_aside
 from netspace.findings.importance import relation_within
 from netspace.running import StudyProgress
@@ -119,6 +119,8 @@ class Walk:
         self,
         *,
         executor: Executor | None = None,
+        workers: int | str | None = None,
+        grace: float = GRACE,
         data_dir: Path | None = None,
         on_progress: Callable[[StudyProgress], None] | None = None,
         should_stop: Callable[[], bool] = never,
@@ -135,7 +137,12 @@ class Walk:
                 step = Step(principle=principle, skipped=str(problem))
             else:
                 progress = study.run(
-                    executor=executor, data_dir=data_dir, on_progress=on_progress, should_stop=should_stop
+                    executor=executor,
+                    workers=workers,
+                    grace=grace,
+                    data_dir=data_dir,
+                    on_progress=on_progress,
+                    should_stop=should_stop,
                 )
                 if progress.remaining:
                     done = f"{progress.total - progress.remaining} of {progress.total} networks of this step"

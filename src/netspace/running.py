@@ -1,6 +1,8 @@
 """One run of a study: which trials wait, what comes back from the workers, and how far it is."""
 
+import contextlib
 import platform
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,10 +13,11 @@ import numpy as np
 
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
-from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Report, Task, Work
-from netspace.networks.complexity import complexity
+from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Overran, Report, Task, Work
+from netspace.faults import passing
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
+from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -22,9 +25,7 @@ ATTEMPTS = 2
 """How often a trial is begun whose worker process dies, before it is recorded as failed."""
 
 CRASHED = "crashed"
-LAST = 16
-"""How many trials of a run, and at most a quarter, begin in the order of their size."""
-
+OVERRAN = "overran"
 PATIENCE = 5
 """How many trials may lose their workers for good, with no success between them, before a run gives up."""
 
@@ -36,6 +37,7 @@ class StudyProgress:
     `failures` counts diverged and failed networks among all results. `seconds` since the run began;
     `images` trained in it; `best_error` in [0, 1] of all results, None before the first. `spared` networks need no
     training, since every pair that they would serve is decided. `metric` is the recipe's, of which the error is.
+    `begun` networks have no result and a checkpoint, from which their training goes on.
     """
 
     total: int
@@ -46,6 +48,7 @@ class StudyProgress:
     seconds: float
     best_error: float | None
     spared: int = 0
+    begun: int = 0
     metric: str = "error"
 
     @property
@@ -65,12 +68,22 @@ class StudyProgress:
 
 
 class Run:
-    """The bookkeeping of one run: which trials wait, what came back, how far it is."""
+    """The bookkeeping of one run: which trials wait, what came back, how far it is.
+
+    `checkpoints` is the folder of the trials' checkpoints, which are removed once there is a result.
+    """
 
     def __init__(
-        self, store: Store, trials: Sequence[Trial], images_per_epoch: int, on_progress: Callable[[StudyProgress], None]
+        self,
+        store: Store,
+        trials: Sequence[Trial],
+        images_per_epoch: int,
+        on_progress: Callable[[StudyProgress], None],
+        checkpoints: Path,
     ) -> None:
         finished = store.finished()
+        self._checkpoints = checkpoints
+        self._forget(finished & set(self._begun_trials()))  # where a driver was killed before it came to this
         self._trials = {trial.id: trial for trial in trials}
         self._waiting = {trial.id: trial for trial in self._trials.values() if trial.id not in finished}
         self._store = store
@@ -88,6 +101,7 @@ class Run:
         self._counted: Counter[str] = Counter()
         self._images_per_epoch = images_per_epoch
         self._doomed: list[TrialResult] = []
+        self._last_log = ""
 
     def waiting(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return those of some trials that have no result yet, each once, in their order."""
@@ -117,6 +131,8 @@ class Run:
             self._flush()
         elif self._doomed and not should_stop():
             self._give_up()
+        with contextlib.suppress(OSError):  # others are in it, or it was never made
+            self._checkpoints.rmdir()
 
     def _was_doomed_before(self, result: TrialResult) -> bool:
         """Whether an earlier run lost its workers to a trial too: then it is the trial, not the machine."""
@@ -124,8 +140,8 @@ class Run:
 
     def _give_up(self) -> None:
         raise ExecutionError(
-            f"workers die and no network finishes ({self._doomed[-1].reason}); look at the machine's memory, then run "
-            "the study again: it continues"
+            f"workers die and no network finishes ({_with_log(self._doomed[-1].reason, self._last_log)}); look at the "
+            "machine's memory and the study's limits, then run the study again: it continues"
         )
 
     def _flush(self) -> None:
@@ -144,8 +160,21 @@ class Run:
             images=self._images,
             seconds=time.monotonic() - self._begun,
             best_error=min(self._errors, default=None),
+            begun=sum(name in self._waiting for name in self._begun_trials()),
             metric=next((trial.recipe.metric for trial in self._trials.values()), "error"),
         )
+
+    def _begun_trials(self) -> list[str]:
+        """Return the trials that have checkpoints."""
+        try:
+            return [path.name for path in self._checkpoints.iterdir()]
+        except OSError:
+            return []
+
+    def _forget(self, trials: Iterable[str]) -> None:
+        """Remove the checkpoints of trials."""
+        for trial in trials:
+            shutil.rmtree(self._checkpoints / trial, ignore_errors=True)
 
     def _take(self, events: Sequence[Event]) -> list[Trial]:
         """Record what events say, those that came together at once; return the trials that are to be begun again."""
@@ -158,14 +187,19 @@ class Run:
                 self._count_images(trial, result.images)
             elif isinstance(event, Failed):
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                entries.append(Entry(result=failed, detail=event.detail))
-            elif isinstance(event, Crashed):
+                entries.append(Entry(result=failed, detail=_with_log(event.detail, event.log)))
+            elif isinstance(event, Crashed | Overran):
                 self._crashes[trial.id] += 1
-                self._store.record_attempt(trial.id, CRASHED, event.reason, {})
-                if self._crashes[trial.id] < ATTEMPTS:
-                    again.append(trial)
+                outcome = CRASHED if isinstance(event, Crashed) else OVERRAN
+                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), {})
+                failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
+                if isinstance(event, Overran) and (self._trained or self._stored):
+                    entries.append(Entry(result=failed))  # others have finished: these limits are no mistake
+                elif isinstance(event, Overran) or self._crashes[trial.id] >= ATTEMPTS:
+                    self._doomed.append(failed)
+                    self._last_log = event.log
                 else:
-                    self._doomed.append(TrialResult(trial_id=trial.id, status="failed", reason=event.reason))
+                    again.append(trial)
             elif isinstance(event.value, EpochRecord):
                 self._count_images(trial, event.value.epoch * self._images_per_epoch)
         self._record(entries)
@@ -180,7 +214,10 @@ class Run:
     def _record(self, entries: Sequence[Entry]) -> None:
         if not entries:
             return
+        passing("recording")
         self._store.record(*entries)
+        passing("recorded")
+        self._forget(entry.result.trial_id for entry in entries)
         for result in (entry.result for entry in entries):
             self._trained += 1
             self._waiting.pop(result.trial_id, None)
@@ -190,20 +227,21 @@ class Run:
                 self._errors.append(result.error)
 
 
-def in_turn(trials: Iterable[Sequence[Trial]], resolution: int) -> list[Trial]:
-    """Return network i of every space in turn, so that a run that is stopped has compared like with like.
-
-    The last ones go from large to small, so that no worker is left alone with a large one at the end; time goes with
-    activations more than with flops.
-    """
-    turns = [trial for turn in zip(*trials, strict=True) for trial in turn]
-    begin = len(turns) - min(LAST, len(turns) // 4)
-    return turns[:begin] + sorted(turns[begin:], key=lambda trial: -complexity(trial.network, resolution).activations)
+def _with_log(reason: str | None, log: str) -> str:
+    """Return a reason with where to read more."""
+    return f"{reason}; log: {log}" if log else str(reason)
 
 
-def train_here(pack_folder: str, backend: str, own_blocks: tuple[OwnBlock, ...] = ()) -> Work:
+def train_here(
+    pack_folder: str,
+    backend: str,
+    own_blocks: tuple[OwnBlock, ...] = (),
+    checkpoints: str = "",
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Work:
     """Return the work function of a worker: trial in, (result, versions) out, an EpochRecord per epoch said.
 
+    A trial goes on where its checkpoint in the folder `checkpoints` says; without that folder there are none.
     It opens the packed data without the test split. A user's blocks are loaded first: a file that has changed since
     the run began ends the run, where it would otherwise be the failure of every network to come.
     """
@@ -214,6 +252,15 @@ def train_here(pack_folder: str, backend: str, own_blocks: tuple[OwnBlock, ...] 
     versions = {"python": platform.python_version(), "numpy": np.__version__, **trainer.versions()}
 
     def work(trial: Trial, report: Report) -> tuple[TrialResult, dict[str, str]]:
-        return trainer.train(trial, data, on_epoch=report), versions
+        checkpoint = None
+        if checkpoints:
+            checkpoint = Checkpoint(Path(checkpoints, trial.id), trial, versions, every=checkpoint_seconds)
+
+        def on_epoch(record: EpochRecord) -> None:
+            wished = report(record)
+            if checkpoint is not None:
+                checkpoint.stop = bool(wished)
+
+        return trainer.train(trial, data, on_epoch=on_epoch, checkpoint=checkpoint), versions
 
     return work

@@ -4,7 +4,6 @@ A study is its file (`StudySpec`) and an output folder with one store, a pack of
 page and its figures. Nothing is written before everything that can be wrong in the file has been tried.
 """
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from netspace import values
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
-from netspace.execution.executor import Executor, never
-from netspace.execution.processes import ProcessExecutor
+from netspace.execution.executor import GRACE, Executor, never
+from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
-from netspace.machine import usable_cores
+from netspace.launching import in_turn, local_workers, worker_setup
 from netspace.networks.complexity import MEASURES
-from netspace.running import Run, StudyProgress, in_turn, train_here
+from netspace.running import Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
@@ -207,6 +206,8 @@ class Study:
         self,
         *,
         executor: Executor | None = None,
+        workers: int | str | None = None,
+        grace: float = GRACE,
         data_dir: Path | None = None,
         allow_download: bool = False,
         on_progress: Callable[[StudyProgress], None] | None = None,
@@ -218,9 +219,10 @@ class Study:
         `until_decided` trains from one planned look to the next, and no more networks of a space whose pairs are all
         decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
 
-        `executor` defaults to the study's number of local worker processes. `should_stop` is asked often;
-        once true, workers are ended and what they were training is trained again by the next run. What `checks`
-        returns is run by itself, as the command does after this.
+        `executor` defaults to local worker processes, `workers` or else the study's number of them, under the study's
+        limits. `should_stop` is asked often; once true, no training begins, and those that run are saved at the end of
+        their epoch, or end, within `grace` [s]; the next run goes on with them, from their last checkpoint. What
+        `checks` returns is run by itself, as the command does after this.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         if until_decided and not self.spec.looks:
@@ -228,6 +230,7 @@ class Study:
                 "comparison.looks: missing; a study that stops when it is decided plans its looks before the first: "
                 "write `looks = 5` under [comparison]"
             )
+        executor = executor or local_workers(self.spec, self.folder / "logs", workers=workers, grace=grace)
         drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
         if self._pack_folder.exists() and not self._pack_folder.is_dir():
             raise StoreError(
@@ -236,25 +239,25 @@ class Study:
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
         facts = study_facts(self.spec, drawn.data)
         with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=with_defaults) as store:
+            passing("prepared")
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
                 definition = values.to_dict(drawn.spaces[name])
                 store.add_population(untrained(name, taken), definition=definition, trials=ids)
+                passing("prepared")
             store.describe(text=self.text, facts=facts)
             pack(drawn.data, self._pack_folder)
             turns = in_turn(drawn.trials.values(), drawn.data.resolution)
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
-            run = Run(store, turns, images, on_progress or (lambda progress: None))
-            blocks = dict.fromkeys(trial.network.own_block for trial in turns)
-            setup = functools.partial(
-                train_here, str(self._pack_folder), self.spec.backend, tuple(filter(None, blocks))
-            )
+            checkpoints = self.folder / "checkpoints"
+            run = Run(store, turns, images, on_progress or (lambda progress: None), checkpoints)
+            setup = worker_setup(self.spec, turns, pack_folder=self._pack_folder, checkpoints=checkpoints)
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
                 wanted = self._undecided(store) if until_decided else list(drawn.trials)
                 turns = in_turn([drawn.trials[name][:networks] for name in wanted], drawn.data.resolution)
                 if run.waiting(turns):
-                    run.train(turns, executor or self._workers(), setup, should_stop)
+                    run.train(turns, executor, setup, should_stop)
                 if run.waiting(turns):
                     return run.progress
             return replace(run.progress, spared=run.progress.remaining)
@@ -370,10 +373,6 @@ class Study:
         elif self.spec.unsettled:
             self.spec = measured(self.spec, samples, data)
         check_machine(self.spec)
-
-    def _workers(self) -> Executor:
-        workers = self.spec.workers
-        return ProcessExecutor(max(1, usable_cores() // self.spec.threads) if isinstance(workers, str) else workers)
 
 
 def untrained(name: str, taken: Sample) -> Population:

@@ -19,6 +19,7 @@ from netspace.spaces.budget import Budget, parse_band
 from netspace.spaces.declaration import Ranges, SpaceDeclaration
 from netspace.spaces.union import Space
 from netspace.stats import Criteria, planned_looks
+from netspace.training.checkpoint import CHECKPOINT_SECONDS
 from netspace.training.data import DataChoice, Dataset
 from netspace.training.metrics import check_judged
 from netspace.training.recipe import AUTO, TrainingRecipe, named_recipe
@@ -26,7 +27,7 @@ from netspace.training.trial import KERNELS, check_kernels
 
 FINGERPRINT = "data_fingerprint"
 """The name of the data in a stored identity."""
-NOT_IDENTITY = ("name", "networks", "comparison", "checks", "workers", "output")
+NOT_IDENTITY = ("name", "networks", "comparison", "checks", "workers", "limits", "output")
 FEWEST_CHECKED = 2
 MOST_SEEDS = 100
 LARGEST_SEED = 2**63 - 1
@@ -125,14 +126,35 @@ class ChecksChoice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChoice:
+    """What one network's training may take; a network that takes more is recorded as failed.
+
+    `minutes` of wall time in one worker, and `memory_gib` of that worker's own memory; None is no limit. A training
+    that lasts longer than `checkpoint_minutes` is saved that often, at the end of an epoch.
+    """
+
+    minutes: float | None = None
+    memory_gib: float | None = None
+    checkpoint_minutes: float = CHECKPOINT_SECONDS / 60.0
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None:
+            number(self, "minutes", InputError, above=True)
+        if self.memory_gib is not None:
+            number(self, "memory_gib", InputError, above=True)
+        number(self, "checkpoint_minutes", InputError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudySpec:
     """Everything that a study file says.
 
     `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
     narrow every space that has the parameter. `seed` is that of the draws and, where `training_seed` is None, of
     initial weights, order and augmentation. `kernels` and `threads` are every trial's; where `kernels` or the recipe's
-    precision is "auto", it is measured when the study is made. `workers` [processes] is a number or "auto". `output`
-    is the folder of the store, the page and the figures; relative to where the command runs.
+    precision is "auto", it is measured when the study is made. `workers` [processes] is a number or "auto", one for
+    every `threads` cores; neither they nor `limits` change a result, but for that of a network which goes over one.
+    `output` is the folder of the store, the page and the figures; relative to where the command runs.
     """
 
     name: str
@@ -153,6 +175,7 @@ class StudySpec:
     comparison: ComparisonChoice = ComparisonChoice()
     checks: ChecksChoice | None = None
     workers: int | str = "auto"
+    limits: LimitsChoice = LimitsChoice()
     output: str = ""
 
     def __post_init__(self) -> None:

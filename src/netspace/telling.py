@@ -215,6 +215,9 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         "Computed": f"{recipe.precision}, {KERNELS[spec.kernels]}, {spec.threads} thread" + "s" * (spec.threads > 1),
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
     }
+    limits = {"{:g} minutes": spec.limits.minutes, "{:g} GiB of memory": spec.limits.memory_gib}
+    if any(limits.values()):
+        rows["Limits"] = "a network may take " + ", ".join(text.format(v) for text, v in limits.items() if v)
     if recipe.metric == "balanced_error":
         rows["Judged by"] = "balanced error: the mean over the classes of the share of a class's images that are wrong"
     if spec.looks:

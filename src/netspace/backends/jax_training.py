@@ -24,6 +24,7 @@ from netspace.backends.jax_model import AnyNet, abstract, arrays, assign, fresh_
 from netspace.backends.jax_threads import take_threads
 from netspace.backends.translated import TranslatedBackend
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH, Batches, loss_weights, run_epochs, share_wrong
 from netspace.training.recipe import TrainingRecipe
@@ -77,6 +78,7 @@ class JaxBackend(TranslatedBackend):
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: AnyNet | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
         """Train one trial; see the contract. Raises: InputError where JAX has started with other threads."""
         begun = time.perf_counter()

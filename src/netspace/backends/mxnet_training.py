@@ -17,6 +17,7 @@ from netspace.backends.mxnet_threads import set_threads
 from netspace.backends.translated import TranslatedBackend
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.epochs import Batches, loss_weights, run_epochs, share_wrong
 from netspace.training.splits import IndexArray
@@ -69,6 +70,7 @@ class MXNetBackend(TranslatedBackend):
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: AnyNet | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
         """Train one trial; see the contract. A network that is given stays hybridized."""
         begun = time.perf_counter()

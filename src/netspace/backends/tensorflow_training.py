@@ -21,6 +21,7 @@ from netspace.backends.translated import TranslatedBackend, check_threads
 from netspace.errors import InputError
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.epochs import Batches, FloatArray, loss_weights, run_epochs
 from netspace.training.splits import IndexArray
@@ -76,6 +77,7 @@ class TensorFlowBackend(TranslatedBackend):
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: AnyNet | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
         """Train one trial; see the contract.
 

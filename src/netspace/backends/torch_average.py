@@ -28,6 +28,11 @@ class Average:
         self._parameters = [parameter.detach() for parameter in network.parameters()]
         self.tensors = [parameter.clone() for parameter in self._parameters]
 
+    @property
+    def module(self) -> nn.ParameterList:
+        """The same tensors as a module."""
+        return nn.ParameterList(self.tensors)
+
     @torch.no_grad()
     def update(self, weight: float) -> None:
         """Move the average towards the network's parameters, by `weight` of the way: in [0, 1]."""

@@ -21,7 +21,7 @@ class Mixed:
 
 
 class Mixing:
-    """Mixes each image with another of its batch as a recipe says; each call draws anew from `generator`.
+    """Mixes each image with another of its batch as a recipe says; every step has a stream of random numbers.
 
     In mixup both images count everywhere, by a share from Beta(alpha, alpha). In cutmix the partner takes a square box,
     whose area is such a share where it does not reach over the edge; the image's own share is what it keeps.
@@ -30,16 +30,15 @@ class Mixing:
     """
 
     def __init__(self, recipe: TrainingRecipe, seed: int) -> None:
-        self.generator = np.random.Generator(np.random.Philox(key=seed))
-        self._recipe = recipe
+        self._recipe, self._seed = recipe, seed
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Mixed | None]:
+    def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Mixed | None]:
         """Return images (batch, channels, height, width) mixed, and of what; as they are where nothing is asked for."""
         mixup, cutmix = self._recipe.mixup, self._recipe.cutmix
         if not mixup and not cutmix:
             return images, None
         batch, side = len(images), images.shape[-1]
-        draw = self.generator
+        draw = np.random.Generator(np.random.Philox(key=self._seed, counter=step << 64))
         partner = torch.from_numpy(draw.permutation(batch))
         own = torch.ones(())
         if mixup:

@@ -24,7 +24,9 @@ from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_mixing import Mixed, Mixing
 from netspace.backends.torch_model import AnyNet, arrays, as_array, as_tensor, build, numpy_type, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
+from netspace.backends.torch_state import TorchState
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.epochs import EVALUATION_BATCH, check_images, check_training, loss_weights, run_epochs
 from netspace.training.metrics import judged
@@ -84,9 +86,10 @@ class TorchBackend:
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: AnyNet | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
         """Train one trial; see the contract."""
-        return train(trial, data, on_epoch=on_epoch, network=network)
+        return train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
 
     def versions(self) -> dict[str, str]:
         """Return the version of PyTorch."""
@@ -99,14 +102,16 @@ def train(
     *,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     network: AnyNet | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> TrialResult:
     """Train one network and return its validation error at the last epoch, with its learning curve.
 
-    Sets PyTorch's number of threads in this process to the trial's. A trial of several processes is trained by all of
-    them together, each of which calls this once they have joined (`torch_distributed.joined`).
+    Goes on where `checkpoint` says that an earlier attempt stopped. Sets PyTorch's number of threads in this process to
+    the trial's. A trial of several processes is trained by all of them together, each of which calls this once they
+    have joined (`torch_distributed.joined`).
 
     Raises: InputError where a batch is larger than the training images, or other processes than the trial's have
-    joined; ExecutionError where the trial's kernels cannot be had.
+    joined; ExecutionError where the trial's kernels cannot be had; Stopped where its checkpoint is told to stop.
     """
     begun = time.perf_counter()
     torch.set_num_threads(trial.threads)
@@ -147,7 +152,7 @@ def train(
         total_loss = torch.zeros(())
         for step, chosen in enumerate(batches, start=done):
             batch = augment(normalise(images[chosen]), recipe, augmentation)
-            batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)))
+            batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)), step)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             with autocast(recipe):
@@ -166,10 +171,19 @@ def train(
         with nullcontext() if average is None else average.in_place():
             return error(network, data.validation, normalise, recipe, ranks)
 
-    part = ranks.part(recipe.batch_size)
+    generators = {"dropping": torch.default_generator, "augmentation": augmentation}
+    modules = {"network": network} | ({} if average is None else {"average": average.module})
     with use_kernels(network, trial.kernels):
         result = run_epochs(
-            trial, data, train=train_epoch, evaluate=evaluate, on_epoch=on_epoch, begun=begun, part=part
+            trial,
+            data,
+            train=train_epoch,
+            evaluate=evaluate,
+            on_epoch=on_epoch,
+            begun=begun,
+            part=ranks.part(recipe.batch_size),
+            checkpoint=checkpoint,
+            state=TorchState(optimiser, generators, **modules),
         )
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged

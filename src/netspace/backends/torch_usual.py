@@ -78,7 +78,7 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             batch = resized(augment(images, recipe, generator), recipe.side(step, steps, data.resolution))
-            batch, mixed = mixing(batch)
+            batch, mixed = mixing(batch, step)
             loss = mean_loss(network(batch), labels, recipe.label_smoothing, weighing, mixed)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

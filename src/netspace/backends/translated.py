@@ -11,6 +11,7 @@ from netspace.backends.checkpoints import Arrays, TensorType, planned_types
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
 from netspace.networks.tensors import initial_tensors
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.epochs import check_images, check_training
 from netspace.training.recipe import PRECISIONS, TrainingRecipe
@@ -58,8 +59,9 @@ class TranslatedBackend(ABC):
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
-        """Train one trial; see the contract."""
+        """Train one trial; see the contract. None of these backends goes on by a checkpoint: they begin again."""
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

@@ -27,6 +27,30 @@ def where(text: str) -> Where:
         raise typer.BadParameter(str(problem)) from None
 
 
+def workers(text: str) -> int | str:
+    """Return a number of worker processes, or "auto"."""
+    if text != "auto" and not (text.isdecimal() and int(text) >= 1):
+        raise typer.BadParameter(f'workers (={text!r}) must be "auto" or a whole number of at least 1')
+    return text if text == "auto" else int(text)
+
+
+if TYPE_CHECKING:
+    NumberOfWorkers = int | str
+else:
+    NumberOfWorkers = str  # typer takes no union
+Workers = Annotated[
+    NumberOfWorkers | None,
+    typer.Option(
+        help="Worker processes, or auto: one per core, or per so many cores as a network's threads.",
+        metavar="NUMBER",
+        parser=workers,
+        show_default="the study's",
+    ),
+]
+Grace = Annotated[
+    float,
+    typer.Option(min=0.0, help="Seconds that networks in training have to end or be saved in when the run is stopped."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[
     Where,

@@ -8,11 +8,12 @@ import typer
 from rich.text import Text
 
 from netspace import values
-from netspace.cli.options import AsJson, StorePath
+from netspace.cli.options import AsJson, Grace, StorePath, Workers
 from netspace.cli.progress import progress_display
 from netspace.cli.results import verdict_row, without_infinities
 from netspace.cli.studies import stop_on_signal
 from netspace.cli.tables import clock, console, print_json, print_table, table
+from netspace.execution.executor import GRACE
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.principles import Step, Walk
@@ -33,7 +34,8 @@ def principles(
         bool, typer.Option("--take-undecided", help="Take a relation unless it is shown to lose.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Explore and plan; train nothing.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Worker processes, instead of the study's.")] = None,
+    workers: Workers = None,
+    grace: Grace = GRACE,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -45,24 +47,23 @@ def principles(
     costs less than the margin, rejected where it loses, and else left undecided. What is accepted stays. The space that
     is left becomes a study file.
     """
-    from netspace.execution.processes import ProcessExecutor
-    from netspace.machine import usable_cores
+    from netspace.launching import number_of_workers
     from netspace.principles import Walk
     from netspace.study import Study
 
     study = Study.open(store)
-    executor = None if workers is None else ProcessExecutor(workers)
     walk = Walk(study, space=space, networks=networks, margin=margin, take_undecided=take_undecided)
-    own = study.spec.workers
-    plan = _plan_row(walk, workers or (usable_cores() if isinstance(own, str) else own))
+    plan = _plan_row(walk, number_of_workers(study.spec, workers or study.spec.workers))
     if not as_json:
         _print_plan(walk, plan)
     if dry_run:
         if as_json:
             print_json(plan | {"steps": [_row(step) for step in walk.plan]})
         return
-    with progress_display(quiet=as_json) as display, stop_on_signal() as should_stop:
-        steps = walk.confirm(executor=executor, data_dir=data_dir, on_progress=display, should_stop=should_stop)
+    with progress_display(quiet=as_json) as display, stop_on_signal(grace) as should_stop:
+        steps = walk.confirm(
+            workers=workers, grace=grace, data_dir=data_dir, on_progress=display, should_stop=should_stop
+        )
         for step in steps:
             if not as_json:
                 _print_step(step)

@@ -1,5 +1,6 @@
 """How far a run is: one line that changes on a terminal, plain lines elsewhere; and what it did in the end."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ def progress_display(what: str = "", *, quiet: bool = False) -> Iterator[Callabl
         now = time.monotonic()
         if now - last >= LINE_SECONDS or not progress.remaining:
             last = now
-            print(what + progress_line(progress), flush=True)
+            with contextlib.suppress(OSError):  # nobody reads any more, which is no reason to train no more
+                print(what + progress_line(progress), flush=True)
 
     yield show
 
@@ -61,8 +63,9 @@ def print_run(progress: "StudyProgress", store: str, what: str = "") -> None:
 
     if progress.remaining:
         text = (
-            f"stopped: {progress.total - progress.remaining} of {progress.total} networks have a result in "
-            f"{store}; the same command continues"
+            f"stopped: {progress.total - progress.remaining} of {progress.total} networks have a result in {store}"
+            + f" (saved in mid-training: {progress.begun})" * bool(progress.begun)
+            + "; the same command continues"
         )
     elif progress.trained == 0 and progress.spared == 0:
         text = f"nothing to train: all {progress.total} networks have a result in {store}"

@@ -190,10 +190,9 @@ def _seconds_each(population: "Population | Outcomes") -> float | None:
 
 
 def _workers(study: "Study") -> int:
-    from netspace.machine import usable_cores
+    from netspace.launching import number_of_workers
 
-    workers = study.spec.workers
-    return usable_cores() if isinstance(workers, str) else workers
+    return number_of_workers(study.spec, study.spec.workers)
 
 
 def _plan_row(plan: "Plan | None", names: tuple[str, str]) -> dict[str, Any]:

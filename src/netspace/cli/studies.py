@@ -1,5 +1,7 @@
 """Commands about studies: run one, say how far it is, compare its spaces, write its page."""
 
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Sources, StorePath, Where, where
+from netspace.cli.options import (
+    AccuracyName,
+    AsJson,
+    ErrorName,
+    Grace,
+    InPercent,
+    Sources,
+    StorePath,
+    Where,
+    Workers,
+    where,
+)
 from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
 from netspace.cli.results import (
@@ -26,6 +39,7 @@ from netspace.cli.results import (
 )
 from netspace.cli.tables import console, print_json
 from netspace.errors import ExecutionError, InputError
+from netspace.execution.executor import GRACE
 
 if TYPE_CHECKING:
     from netspace.storage.outcomes import Outcomes
@@ -33,6 +47,11 @@ if TYPE_CHECKING:
     from netspace.study import Study
 
 app = typer.Typer()
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+"""What stops a run: Ctrl-C, a machine that goes down, a scheduler's warning, a terminal that is closed."""
+REPEATED = (signal.SIGUSR1, signal.SIGHUP)
+"""Those of them that come more than once by themselves: a second one is no more than the first."""
 
 ASSISTED_ELSEWHERE = (
     "this study planned to look at covariates too, which takes its store and may have decided what is undecided here: "
@@ -49,7 +68,8 @@ def run(
         Where | None,
         typer.Option(help="A postgresql:// URL for the store, instead of that folder.", metavar="URL", parser=where),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes, instead of the file's.")] = None,
+    workers: Workers = None,
+    grace: Grace = GRACE,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     until_decided: Annotated[
@@ -57,21 +77,24 @@ def run(
         typer.Option("--until-decided", help="Stop at the planned look (comparison.looks) that decides all pairs."),
     ] = False,
 ) -> None:
-    """Draw, train, store, compare and report; then train the study's checks. Run it again to continue."""
-    from netspace.execution.processes import ProcessExecutor
+    """Draw, train, store, compare and report; then train the study's checks. Run it again to continue.
+
+    Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal stop it: within the grace, networks in training end or are saved at
+    the end of their epoch, and the next run goes on with them. A second Ctrl-C or SIGTERM stops it at once.
+    """
     from netspace.telling import looks_in_words
 
     if isinstance(store, Path):
         raise InputError(f"--store (={str(store)!r}) must be a postgresql:// URL; a store in a file goes by --output")
     study = _open(study_file, output, store)
-    executor = None if workers is None else ProcessExecutor(workers)
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
     for what, one in {"": study, **checks}.items():
-        with progress_display(what) as display, stop_on_signal() as should_stop:
+        with progress_display(what) as display, stop_on_signal(grace) as should_stop:
             done = one.run(
-                executor=executor,
+                workers=workers,
+                grace=grace,
                 data_dir=data_dir,
                 allow_download=download,
                 on_progress=display,
@@ -79,6 +102,8 @@ def run(
                 until_decided=until_decided and one is study,
             )
         print_run(done, one.place.name, what)
+        if done.failures and (logs := one.folder / "logs").is_dir():
+            console().print(f"{what}what went before failures: {logs}", soft_wrap=True)
         if done.remaining:
             raise typer.Exit(1)
         if one is study:
@@ -197,8 +222,8 @@ def _show_comparison(study: "Study") -> None:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; the second one interrupts as usual.
+def stop_on_signal(grace: float) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C, or another of `STOPPING`, into a wish to stop; a second Ctrl-C interrupts as usual.
 
     Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts.
     """
@@ -207,17 +232,22 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
 
     def wish(number: int, frame: Any) -> None:
         nonlocal wished
+        if wished and number in REPEATED:
+            return
         if wished or not asked:
             raise KeyboardInterrupt
         wished = True
-        print("netspace: stopping; what is finished is stored", file=sys.stderr)
+        said = f"stopping; what is finished is stored, what is not has {grace:g} s to be saved; once more ends at once"
+        with contextlib.suppress(OSError):  # not by print, which may be what was interrupted
+            os.write(sys.stderr.fileno(), f"netspace: {said}\n".encode())
 
     def should_stop() -> bool:
         nonlocal asked
         asked = True
         return wished
 
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOPPING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, wish) for number in heard}  # `nohup` ignores a terminal's end
     try:
         yield should_stop
     finally:

@@ -1,10 +1,14 @@
 """What an executor promises, and the simplest one: in this process, one task after the other.
 
 An executor takes a `setup`, called once per worker, which returns the work function; it then calls the work function
-once per task and yields lists of the events that came together. For every task exactly one `Done`, `Failed` or
-`Crashed` comes out, unless `should_stop` turned true before it was finished. Tasks begin in the order given. An
-exception in a task is its `Failed` event and stops nothing; a worker that dies is the `Crashed` event of its task and
-is replaced.
+once per task and yields lists of the events that came together. For every task exactly one `Done`, `Failed`, `Crashed`
+or `Overran` comes out, unless `should_stop` turned true before it was finished. Tasks begin in the order given. An
+exception in a task is its `Failed` event and stops nothing; a worker that dies, or has to be killed because it shows no
+sign of life, is the `Crashed` event of its task and is replaced; so is one whose task `Overran` a limit.
+
+Once `should_stop` is true no task begins. Those that run are asked to end: their next report comes back true, and a
+task that has saved how far it is raises `Stopped`, of which there is no event. What has not ended when the grace is
+over is killed.
 """
 
 import traceback
@@ -12,7 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-Report = Callable[[Any], None]
+GRACE = 20.0
+"""How long what runs has to end or to be saved [s] when a run is stopped, unless somebody says otherwise."""
+
+Report = Callable[[Any], bool | None]
+"""Says how far a task is; what comes back is true once the task is asked to end."""
 Work = Callable[[Any, Report], Any]
 Setup = Callable[[], Work]
 
@@ -43,11 +51,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """A task that raised; `reason` is the exception in one line, `detail` its traceback."""
+    """A task that raised; `reason` is the exception in one line, `detail` its traceback.
+
+    `log` here and below is where to read what the worker wrote, relative to the folder above that of the logs; empty
+    where nothing was kept.
+    """
 
     key: str
     reason: str
     detail: str
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +69,34 @@ class Crashed:
 
     key: str
     reason: str
+    log: str = ""
 
 
-Event = Progress | Done | Failed | Crashed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overran:
+    """A task that went over a limit and was ended with its worker; `reason` says which."""
+
+    key: str
+    reason: str
+    log: str = ""
+
+
+Event = Progress | Done | Failed | Crashed | Overran
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one task may take, and how long is waited for it.
+
+    `seconds` of wall time since a worker began the task, and `memory` [bytes] of its worker, without what it shares;
+    None is no limit. A worker that has said nothing and hardly used a processor for `silence` [s] is hung. `grace` [s]
+    is what tasks have to end in when they are asked to.
+    """
+
+    seconds: float | None = None
+    memory: int | None = None
+    silence: float = 300.0
+    grace: float = 0.0
 
 
 def never() -> bool:

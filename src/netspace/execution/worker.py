@@ -1,38 +1,72 @@
 """The other end of a local worker process: receive a task, do it, send what became of it, repeat.
 
-Run as `python -m netspace.execution.worker FD`. Messages out are ("progress" | "done" | "failed" | "unusable",
-value). The process ends when its driver does.
+Run as `python -m netspace.execution.worker FD`. Messages out are ("ready" | "progress" | "done" | "failed" | "stopped"
+| "unusable", value). A signal to end asks the task to stop, which its next report tells it. The process ends when its
+driver does.
 """
 
+import contextlib
 import os
+import signal
 import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
+from netspace.errors import Stopped
 from netspace.execution.executor import failure
+
+WISHES = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+"""All that a scheduler may send to every process of a job; the driver alone decides what it means."""
 
 
 def main(descriptor: int) -> None:
     """Serve the driver at the other end of a socket until it closes it."""
+    wished = False
+
+    def wish(number: int, frame: Any) -> None:
+        nonlocal wished
+        wished = True
+
+    for number in WISHES:
+        signal.signal(number, wish)
     threading.Thread(target=_end_with_driver, args=(os.getppid(),), daemon=True).start()
+    _be_killed_first()
     connection = Connection(descriptor)
+
+    def report(value: Any) -> bool:
+        connection.send(("progress", value))
+        return wished
+
     try:
         try:
             work = connection.recv()()
         except Exception as problem:
             connection.send(("unusable", failure("", problem).reason))
             return
+        connection.send(("ready", None))
         while True:
             payload = connection.recv()
+            outcome: tuple[str, Any]
             try:
-                outcome = ("done", work(payload, lambda value: connection.send(("progress", value))))
+                outcome = ("done", work(payload, report))
+            except Stopped:
+                outcome = ("stopped", None)
             except Exception as problem:
                 event = failure("", problem)
                 outcome = ("failed", (event.reason, event.detail))
             connection.send(outcome)
+            wished = False
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # The driver has closed its end.
+
+
+def _be_killed_first() -> None:
+    """Have a kernel that is out of memory end a worker, which costs an attempt, rather than the driver."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def _end_with_driver(driver: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -70,12 +71,16 @@ class Backend(Protocol):
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         network: Any = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
         """Train and return what became of it; a non-finite loss is a result (`diverged`), not an error.
 
         `network` is the trial's, built by this backend, to train in place; None builds it, from the trial's seed.
-        Raises: InputError for another network or other weights than float32, a recipe that this backend has not, data
-        of other channels, and where a batch is larger than the training images.
+        A backend that can uses `checkpoint` to go on where an earlier attempt stopped, with the numbers of an attempt
+        that was never stopped; one that cannot leaves it alone and begins again. Of these, "torch" can.
+        Raises: Stopped where the checkpoint is told to stop and holds what is done; InputError for another network or
+        other weights than float32, a recipe that this backend has not, data of other channels, and where a batch is
+        larger than the training images.
         """
         ...
 

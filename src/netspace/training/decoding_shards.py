@@ -19,7 +19,7 @@ import numpy as np
 
 from netspace import values
 from netspace.errors import DataError, ExecutionError, InputError
-from netspace.execution.executor import Crashed, Failed, Report, Task, Work
+from netspace.execution.executor import Crashed, Failed, Overran, Report, Task, Work
 from netspace.execution.processes import ProcessExecutor
 from netspace.files import written_aside
 from netspace.machine import memory, usable_cores
@@ -135,7 +135,7 @@ def decode_in_shards(
     if tasks:
         with closing(ProcessExecutor(room.workers or usable_cores()).run(partial(_worker, target), tasks)) as events:  # type: ignore[type-var]
             for event in (event for together in events for event in together):
-                if isinstance(event, Crashed | Failed):
+                if isinstance(event, Crashed | Failed | Overran):
                     raise ExecutionError(f"{name}: an image decoder failed ({event.reason}); run again: it goes on")
                 if event.value is not None:
                     raise DataError(f"{name}: {event.value}")

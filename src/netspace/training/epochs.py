@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint, State
 from netspace.training.data import Dataset
 from netspace.training.metrics import check_judged, class_weights, judged
 from netspace.training.recipe import TrainingRecipe
@@ -29,23 +30,30 @@ def run_epochs(
     on_epoch: Callable[[EpochRecord], None] | None,
     begun: float,
     part: slice = slice(None),
+    checkpoint: Checkpoint | None = None,
+    state: State | None = None,
 ) -> TrialResult:
     """Return what becomes of a trial whose epochs `train` trains and `evaluate` judges.
 
     `train` takes the number of steps done before and the images of each step of this epoch; it returns the mean
     training loss [nats], and one that is not finite ends the trial. `evaluate` returns the validation error in [0, 1].
     `begun` [s] is when the trial began, by `time.perf_counter`. Of several processes each trains on a `part` of every
-    step's images, and they say the same loss and error.
+    step's images, and they say the same loss and error. With `checkpoint` and `state`, all that an epoch changes, the
+    trial goes on where it was stopped, and its numbers are those of a trial that never was.
 
-    Raises: InputError where a batch is larger than the training images, or a class has no validation image that the
-    recipe's metric takes.
+    Raises: Stopped as `Checkpoint.epoch_done`; InputError where a batch is larger than the training images, or a class
+    has no validation image that the recipe's metric takes.
     """
     recipe, images = trial.recipe, len(data.training.labels)
     check_judged(recipe.metric, data.validation.labels, data.class_names, "validation")
     steps = recipe.steps_per_epoch(images)
     order = np.random.Philox(key=trial.stream_seed("order"))
     curve: list[EpochRecord] = []
-    for epoch in range(1, recipe.epochs + 1):
+    if checkpoint is not None and state is not None:
+        curve, spent = checkpoint.resume(state)
+        begun -= spent
+        order.random_raw(len(curve) * images)  # the permutations of the epochs that are done
+    for epoch in range(len(curve) + 1, recipe.epochs + 1):
         epoch_begun = time.perf_counter()
         permutation = np.argsort(order.random_raw(images), kind="stable")
         chosen = [batch[part] for batch in np.split(permutation[: steps * recipe.batch_size], steps)]
@@ -68,6 +76,8 @@ def run_epochs(
         curve.append(record)
         if on_epoch is not None:
             on_epoch(record)
+        if checkpoint is not None and state is not None and epoch < recipe.epochs:
+            checkpoint.epoch_done(state, curve, time.perf_counter() - begun)
     return TrialResult(
         trial_id=trial.id,
         status="finished",

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from netspace.launching import in_turn
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec, Stage
-from netspace.running import in_turn
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 

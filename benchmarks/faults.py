@@ -1,0 +1,404 @@
+"""What is lost, and what is done twice, when things go wrong in the middle of a study?
+
+Every fault happens to a tiny study that really trains; then the study is run again until it is done, as its user
+would, and its results are compared with those of a study that nothing happened to: errors and learning curves, bit for
+bit. `lost` counts networks whose result is missing or another one, `doubled` those that were trained to the end more
+than once. A fault that a network itself brings (it takes too much, say) has to be its own failure and nobody else's.
+
+    python benchmarks/faults.py              all faults, and the driver killed at every single point: some minutes
+    python benchmarks/faults.py --short      under a minute
+    python benchmarks/faults.py --only KILLED --only TORN      those whose name holds one of these words
+"""
+
+import argparse
+import contextlib
+import functools
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch._dynamo  # noqa: F401  # which an optimiser imports: once, before any driver is forked
+from suffering import suffering
+
+import netspace.backends.torch_training  # noqa: F401
+from netspace import faults
+from netspace.errors import ExecutionError, StoreError
+from netspace.execution.executor import Done, Executor, InlineExecutor, Limits
+from netspace.execution.processes import ProcessExecutor
+from netspace.storage.store import Store
+from netspace.study import Study
+
+TEXT = """
+name = "faults"
+networks = 3
+num_stages = 2
+workers = 2
+stem = { width = 8, stride = 1 }
+limits = { checkpoint_minutes = 0 }
+[data]
+name = "digits"
+training_share = 0.2
+[budget]
+flops = "20k..200k"
+[recipe]
+epochs = 4
+batch_size = 50
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[[spaces]]
+space = "anynetx_a"
+[[spaces]]
+space = "anynetx_e"
+"""
+POINTS = ("prepared", "written", "renamed", "recording", "recorded")
+QUICK = ("written", "recorded")
+NETWORKS = 6
+FAILED, KILLED = 3, -signal.SIGKILL
+PATIENCE = 300.0
+"""How long a command may take on a machine that does much else [s]."""
+
+
+class Place:
+    """A folder with a study in it, and how often it has been run."""
+
+    def __init__(self, folder: Path, text: str = TEXT) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.file, self.said, self.runs = folder, folder / "study.toml", folder / "said.txt", 0
+        self.file.write_text(text, encoding="utf-8")
+
+    def study(self) -> Study:
+        return Study.open(self.file, output=self.folder / "out")
+
+    def numbers(self) -> dict[str, object]:
+        """What stands of every network, without the times."""
+        return {
+            f"{population.name} {i}": result
+            and (result.status, result.error, [(r.training_loss, r.validation_error) for r in result.curve])
+            for population in self.study().populations()
+            for i, result in enumerate(population.results)
+        }
+
+    def attempts(self, outcome: str) -> Counter[str]:
+        with Store.open(self.folder / "out") as store:
+            return Counter(attempt["trial"] for attempt in store.attempts() if attempt["outcome"] == outcome)
+
+    def drive(
+        self, executor: Executor | None = None, *, fault: str = "", before: Callable[[], None] | None = None
+    ) -> int:
+        """Run the study in a driver of its own; return how it ended: 0, FAILED, or minus a signal."""
+        self.runs += 1
+        child = os.fork()
+        if child == 0:
+            code = 1
+            os.dup2(os.open(self.said, os.O_CREAT | os.O_TRUNC | os.O_WRONLY), sys.stderr.fileno())
+            try:
+                if fault:
+                    os.environ[faults.VARIABLE] = fault
+                if before is not None:
+                    before()
+                self.study().run(executor=executor or InlineExecutor(raise_errors=True))
+                code = 0
+            except (StoreError, ExecutionError) as problem:
+                print(problem, file=sys.stderr, flush=True)
+                code = FAILED
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def command(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        """Run the study by the command that a user types."""
+        self.runs += 1
+        line = [sys.executable, "-m", "netspace", "run", str(self.file), "--output", str(self.folder / "out"), *words]
+        return subprocess.Popen(
+            line,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def expect(place: Place, what: str, seen: object, wanted: object) -> None:
+    if seen != wanted:
+        said = place.said.read_text(errors="replace") if place.said.exists() else ""
+        raise SystemExit(f"faults: {what} is {seen!r} and should be {wanted!r}; {said}")
+
+
+# What befalls a worker.
+
+
+class Suffering:
+    """Two worker processes under limits, to which something happens."""
+
+    def __init__(self, folder: Path, fault: str, **limits: float) -> None:
+        self.folder, self.fault, self.limits = folder, fault, Limits(**limits)  # type: ignore[arg-type]
+
+    def run(self, setup, tasks, *, should_stop):  # type: ignore[no-untyped-def]
+        executor = ProcessExecutor(2, limits=self.limits, logs=self.folder / "out" / "logs")
+        return executor.run(
+            functools.partial(suffering, setup, self.folder, self.fault), tasks, should_stop=should_stop
+        )
+
+
+def worker(fault: str, *, fails: bool = False, **limits: float) -> Callable[[Place], None]:
+    def happens(place: Place) -> None:
+        chosen = place.study().draw().trials["anynetx_a"][1].id
+        (place.folder / "chosen").write_text(chosen)
+        expect(place, "the end of the run", place.drive(Suffering(place.folder, fault, **limits)), 0)
+        suffered = place.attempts("crashed") + place.attempts("overran")
+        expect(place, "the network that paid", set(suffered), {chosen})
+        expect(place, "its failures", place.attempts("failed")[chosen], int(fails))
+        expect(place, "its log", (place.folder / "out" / "logs" / f"{chosen}.log").exists(), True)
+
+    return happens
+
+
+def worker_at(point: str) -> Callable[[Place], None]:
+    """A worker dies at its third checkpoint."""
+
+    def happens(place: Place) -> None:
+        expect(place, "the end of the run", place.drive(Suffering(place.folder, f"{point}:3")), 0)
+        expect(place, "how many workers died", place.attempts("crashed").total(), 1)
+        expect(place, "whether checkpoints are left", (place.folder / "out" / "checkpoints").exists(), False)
+
+    return happens
+
+
+# What befalls the driver.
+
+
+def driver_at(point: str, *, every: bool) -> Callable[[Place], None]:
+    """The driver dies at ever later passings of a point; in one study, or each time in a new one."""
+
+    def happens(place: Place) -> None:
+        killed = 0
+        while True:
+            here = Place(place.folder / f"{killed}") if every else place
+            ended = here.drive(fault=f"{point}:{killed + 1}")
+            if ended == 0:
+                break
+            expect(here, "the end of the driver", ended, KILLED)
+            killed += 1
+            if every:
+                expect(here, "the end of the next run", here.drive(), 0)
+                expect(here, "what is lost", [lost(here), doubled(here)], [0, 0])
+                place.runs += here.runs
+        expect(place, "whether it was killed", killed > 1, True)
+        if every:
+            shutil.copytree(here.folder, place.folder, dirs_exist_ok=True)
+
+    return happens
+
+
+def stopped_by(number: signal.Signals, *, twice: bool = False) -> Callable[[Place], None]:
+    def happens(place: Place) -> None:
+        driver = place.command()
+        give_up = time.monotonic() + PATIENCE
+        begun = place.folder / "out" / "checkpoints"
+        while not list(begun.glob("*/*.safetensors")) and driver.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.01)
+        for _ in range(1 + twice):
+            driver.send_signal(number)
+            time.sleep(0.1)
+        _, said = driver.communicate(timeout=PATIENCE)
+        expect(place, "its exit code", (driver.returncode, "Traceback" in said), (1, False))
+        expect(place, "the next run", place.drive(), 0)
+
+    return happens
+
+
+def closed_output(place: Place) -> None:
+    driver = place.command()
+    assert driver.stdout is not None
+    driver.stdout.close()
+    driver.communicate(timeout=PATIENCE)
+    expect(place, "results", place.attempts("finished").total(), NETWORKS)
+    expect(place, "the next run", place.drive(), 0)
+
+
+def odd_place(place: Place) -> None:
+    driver = place.command(LC_ALL="C", PYTHONCOERCECLOCALE="0", TERM="dumb")
+    _, said = driver.communicate(timeout=PATIENCE)
+    expect(place, "its exit code", (driver.returncode, said), (0, ""))
+
+
+# What befalls files.
+
+
+def torn_checkpoint(place: Place) -> None:
+    expect(place, "the end of the driver", place.drive(fault="recording:2"), KILLED)
+    saved = sorted((place.folder / "out" / "checkpoints").glob("*/*.safetensors"))
+    expect(place, "whether there are checkpoints", bool(saved), True)
+    for path in saved:
+        if "000003" in path.name:
+            path.write_bytes(path.read_bytes()[:-9])
+    expect(place, "the next run", place.drive(), 0)
+
+
+def full_disk(place: Place) -> None:
+    expect(place, "the end of the driver", place.drive(fault="recording:1"), KILLED)
+    room = (place.folder / "out" / "study.db").stat().st_size
+
+    def before() -> None:  # no file may be written beyond the half of what the store is now
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room // 2, resource.RLIM_INFINITY))
+
+    expect(place, "a run on the full disk", place.drive(before=before), FAILED)
+    expect(place, "the next run", place.drive(), 0)
+
+
+def two_drivers(place: Place) -> None:
+    def before() -> None:
+        original = Store.record
+
+        def record(store: Store, *entries: object) -> None:
+            expect(place, "the second driver", place.drive(), FAILED)
+            original(store, *entries)  # type: ignore[arg-type]
+
+        Store.record = record  # type: ignore[assignment, method-assign]
+
+    expect(place, "the first driver", place.drive(before=before), 0)
+    place.runs += NETWORKS
+
+
+class Stuttering:
+    """An executor whose every result comes twice, the second time late."""
+
+    def run(self, setup, tasks, *, should_stop):  # type: ignore[no-untyped-def]
+        said = list(InlineExecutor().run(setup, tasks, should_stop=should_stop))
+        yield from said
+        yield [event for events in said for event in events if isinstance(event, Done)]
+
+
+def duplicates(place: Place) -> None:
+    expect(place, "the end of the run", place.drive(Stuttering()), 0)
+    expect(place, "reports of each network", set(place.attempts("finished").values()), {2})
+
+
+def edited(before: str, after: str) -> Callable[[Place], None]:
+    def happens(place: Place) -> None:
+        expect(place, "the first run", place.drive(fault="recorded:3"), KILLED)
+        place.file.write_text(TEXT.replace(before, after), encoding="utf-8")
+        expect(place, "a run of the edited file", place.drive(), FAILED)
+        place.file.write_text(TEXT, encoding="utf-8")
+        expect(place, "the next run", place.drive(), 0)
+
+    return happens
+
+
+def data_changed(place: Place) -> None:
+    """Not comparable with the undisturbed study either: one pixel of its own images changes between two runs."""
+    file, random = place.folder / "images.npz", np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (400, 8, 8), dtype=np.uint8), np.arange(400) % 4
+    text = TEXT.replace('"digits"\ntraining_share = 0.2', f'"npz:{file}"')
+    np.savez(file, images=images, labels=labels)
+    other = Place(place.folder / "other", text)
+    expect(other, "the first run", other.drive(fault="recorded:3"), KILLED)
+    images[0, 0, 0] ^= 1
+    np.savez(file, images=images, labels=labels)
+    expect(other, "a run with other data", other.drive(), FAILED)
+    images[0, 0, 0] ^= 1
+    np.savez(file, images=images, labels=labels)
+    expect(other, "the next run", other.drive(), 0)
+    expect(other, "how often networks were trained", set(other.attempts("finished").values()), {1})
+    place.drive()
+    place.runs += other.runs
+
+
+def diverging(place: Place) -> None:
+    """Not comparable with the undisturbed study: all networks diverge, in both runs, and are trained once."""
+    other = Place(place.folder / "diverging", TEXT.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
+    expect(other, "the first run", other.drive(fault="recorded:3"), KILLED)
+    expect(other, "the next run", other.drive(), 0)
+    expect(place, "what stands", {result and result[0] for result in other.numbers().values()}, {"diverged"})
+    expect(place, "how often", set(other.attempts("diverged").values()), {1})
+    place.drive()
+    place.runs += other.runs
+
+
+UNDISTURBED: dict[str, object] = {}
+
+
+def lost(place: Place, failures: int = 0) -> int:
+    numbers = place.numbers()
+    other = sum(numbers[name] != UNDISTURBED[name] for name in UNDISTURBED)
+    return max(0, other - failures)
+
+
+def doubled(place: Place) -> int:
+    return sum(count > 1 for count in place.attempts("finished").values())
+
+
+def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]:
+    """Yield every fault with what makes it happen and how many networks have to fail by it."""
+    for point in QUICK if short else POINTS:
+        yield f"driver KILLED when {point}", driver_at(point, every=not short), 0
+    yield "worker KILLED in mid-trial", worker("SIGKILL"), 0
+    yield "SIGUSR1 to the driver", stopped_by(signal.SIGUSR1), 0
+    yield "TORN checkpoints", torn_checkpoint, 0
+    yield "disk full", full_disk, 0
+    yield "two drivers on one store", two_drivers, 0
+    yield "data changed", data_changed, 0
+    if short:
+        return
+    yield "worker KILLED, checkpoint written", worker_at("written"), 0
+    yield "worker KILLED, checkpoint renamed", worker_at("renamed"), 0
+    yield "worker stopped (hung)", worker("SIGSTOP", silence=2.0), 0
+    yield "SIGSEGV in a trial", worker("SIGSEGV"), 0
+    yield "network always crashes (SIGSEGV)", worker("poison", fails=True), 1
+    yield "network takes too much memory", worker("hog", fails=True, memory=2**30), 1
+    yield "network takes too long", worker("slow", fails=True, seconds=15.0), 1
+    yield "loss not finite", diverging, 0
+    yield "SIGTERM to the driver", stopped_by(signal.SIGTERM), 0
+    yield "Ctrl-C to the driver", stopped_by(signal.SIGINT), 0
+    yield "Ctrl-C twice", stopped_by(signal.SIGINT, twice=True), 0
+    yield "terminal closed (SIGHUP)", stopped_by(signal.SIGHUP), 0
+    yield "closed standard output", closed_output, 0
+    yield "odd locale, no terminal", odd_place, 0
+    yield "study file edited", edited("epochs = 4", "epochs = 5"), 0
+    yield "results twice and late", duplicates, 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--only", action="append", default=[])
+    asked = parser.parse_args()
+    bad, begun = 0, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="netspace faults é ") as folder:
+        plain = Place(Path(folder) / "undisturbed")
+        plain.study().draw()  # so that no driver has to import what this takes
+        expect(plain, "the undisturbed run", plain.drive(), 0)
+        UNDISTURBED.update(plain.numbers())
+        print(f"{'fault':36} {'runs':>5} {'lost':>5} {'doubled':>8} {'time [s]':>9}", flush=True)
+        for i, (name, happens, failures) in enumerate(scenarios(asked.short)):
+            if asked.only and not any(word in name for word in asked.only):
+                continue
+            place, since = Place(Path(folder) / f"{i} of many"), time.monotonic()
+            happens(place)
+            counts = lost(place, failures), 0 if happens is duplicates else doubled(place)
+            bad += sum(counts)
+            print(f"{name:36} {place.runs:5} {counts[0]:5} {counts[1]:8} {time.monotonic() - since:9.1f}", flush=True)
+            shutil.rmtree(place.folder, ignore_errors=True)
+    print(f"{time.monotonic() - begun:.0f} s; of {NETWORKS} networks each time")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path[1:]])  # for the workers
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

@@ -1,0 +1,73 @@
+"""All that a step of PyTorch's training changes, as named arrays and back: weights, momentum, generators."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from netspace.backends.checkpoints import Arrays
+from netspace.errors import CheckpointError
+
+
+class TorchState:
+    """The state of an optimiser, of generators of random numbers, and of all modules that are given by name.
+
+    An averaged network beside the trained one, say, is one more module.
+    """
+
+    def __init__(
+        self, optimiser: torch.optim.Optimizer, generators: Mapping[str, torch.Generator], **modules: nn.Module
+    ) -> None:
+        self._optimiser = optimiser
+        self._generators = generators
+        self._modules = modules
+
+    def arrays(self) -> Arrays:
+        """Return the state; the arrays share memory with it."""
+        tensors = self._tensors() | self._momenta()
+        tensors |= {f"generators/{name}": generator.get_state() for name, generator in self._generators.items()}
+        return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def restore(self, given: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Set the state. Raises: CheckpointError where the arrays are not those of these modules and generators."""
+        tensors, parameters = self._tensors(), self._parameters()
+        expected = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+        expected |= {f"generators/{name}": tuple(g.get_state().shape) for name, g in self._generators.items()}
+        momenta = {name: tuple(name.rpartition("/")[::2]) for name in given if name.startswith("optimiser/")}
+        if not {of for of, _ in momenta.values()} <= set(parameters) or expected != {
+            name: array.shape for name, array in given.items() if name not in momenta
+        }:
+            raise CheckpointError("its tensors are not those of this training")
+        for name, tensor in tensors.items():
+            tensor.copy_(torch.from_numpy(given[name]))
+        for name, generator in self._generators.items():
+            generator.set_state(torch.from_numpy(given[f"generators/{name}"]))
+        for name, (of, what) in momenta.items():
+            saved, parameter = torch.from_numpy(given[name]), parameters[of]
+            like = torch.empty_like(parameter) if saved.shape == parameter.shape else torch.empty_like(saved)
+            self._optimiser.state[parameter][what] = like.copy_(saved)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Return weights and statistics, which are set in place, so that their layout stays."""
+        return {
+            f"{of}/{name}": tensor
+            for of, module in self._modules.items()
+            for name, tensor in module.state_dict(keep_vars=True).items()
+        }
+
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        """Return what is optimised, by the beginning of the names of what the optimiser keeps of it."""
+        every = (parameter for group in self._optimiser.param_groups for parameter in group["params"])
+        return {f"optimiser/{i}": parameter for i, parameter in enumerate(every)}
+
+    def _momenta(self) -> dict[str, Tensor]:
+        """Return what the optimiser keeps: nothing before its first step, or without momentum."""
+        return {
+            f"{name}/{what}": value
+            for name, parameter in self._parameters().items()
+            for what, value in self._optimiser.state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
