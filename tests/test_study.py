@@ -168,7 +168,7 @@ def test_a_study_s_limits_and_workers_are_those_of_its_processes(make):
         with pytest.raises(InputError, match=rf'workers \(={wrong!r}\) must be "auto" or a whole number'):
             study.run(workers=wrong)
     assert not study.folder.exists()
-    executor = local_workers(study.spec, logs, workers=None, grace=7.0)
+    executor = local_workers(study.spec, logs, None, 7.0, soon=False)
     assert executor.limits == Limits(seconds=120.0, memory=2**29, grace=7.0)
     assert study_facts(study.spec, study.draw().data)["rows"]["Limits"] == (
         "a network may take 2 minutes, 0.5 GiB of memory"

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from netspace.errors import InputError
-from netspace.execution.executor import Executor, Limits, Work
+from netspace.execution.executor import Limits, Work
 from netspace.execution.processes import ProcessExecutor
 from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
 from netspace.running import train_here
 from netspace.study_file import StudySpec
 from netspace.training.trial import Trial
+
+TO_IMPORT = {"torch": ("netspace.backends.torch_training",)}
+"""What a backend's workers may import before they are set up; others ask the environment at their first import."""
 
 LAST = 16
 """How many trials of a run, and at most a quarter, begin in the order of their size."""
@@ -32,14 +35,17 @@ def worker_setup(
     )
 
 
-def local_workers(spec: StudySpec, logs: Path, *, workers: int | str | None, grace: float) -> Executor:
+def local_workers(
+    spec: StudySpec, logs: Path, workers: int | str | None, grace: float, *, soon: bool
+) -> ProcessExecutor:
     """Return processes on this machine under a study's limits; as many as the study says, unless `workers` does.
 
+    Where they are needed `soon`, they begin at once with what takes them long, beside what is to be done before.
     Raises: InputError for a number of workers that cannot be.
     """
     asked = spec.workers if workers is None else workers
     minutes, memory = spec.limits.minutes, spec.limits.memory_gib
-    return ProcessExecutor(
+    executor = ProcessExecutor(
         number_of_workers(spec, asked),
         limits=Limits(
             seconds=None if minutes is None else 60.0 * minutes,
@@ -48,6 +54,9 @@ def local_workers(spec: StudySpec, logs: Path, *, workers: int | str | None, gra
         ),
         logs=logs,
     )
+    if soon:
+        executor.prepare(*TO_IMPORT.get(spec.backend, ()))
+    return executor
 
 
 def number_of_workers(spec: StudySpec, asked: int | str) -> int:

@@ -13,13 +13,15 @@ import numpy as np
 
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
-from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Overran, Report, Task, Work
+from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Overran, Report, ShouldStop, Task, Work
 from netspace.faults import passing
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
+
+OnProgress = Callable[["StudyProgress"], None]
 
 ATTEMPTS = 2
 """How often a trial is begun whose worker process dies, before it is recorded as failed."""
@@ -78,7 +80,7 @@ class Run:
         store: Store,
         trials: Sequence[Trial],
         images_per_epoch: int,
-        on_progress: Callable[[StudyProgress], None],
+        on_progress: OnProgress,
         checkpoints: Path,
     ) -> None:
         finished = store.finished()
@@ -108,7 +110,7 @@ class Run:
         return [self._waiting[name] for name in dict.fromkeys(trial.id for trial in trials) if name in self._waiting]
 
     def train(
-        self, trials: Sequence[Trial], executor: Executor, setup: Callable[[], Work], should_stop: Callable[[], bool]
+        self, trials: Sequence[Trial], executor: Executor, setup: Callable[[], Work], should_stop: ShouldStop
     ) -> None:
         """Train those of some trials that wait; a trial whose worker died is begun again, `ATTEMPTS` times in all.
 

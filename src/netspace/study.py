@@ -4,7 +4,8 @@ A study is its file (`StudySpec`) and an output folder with one store, a pack of
 page and its figures. Nothing is written before everything that can be wrong in the file has been tried.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from netspace import values
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
-from netspace.execution.executor import GRACE, Executor, never
+from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
 from netspace.launching import in_turn, local_workers, worker_setup
 from netspace.networks.complexity import MEASURES
-from netspace.running import Run, StudyProgress
+from netspace.running import OnProgress, Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
@@ -210,8 +211,8 @@ class Study:
         grace: float = GRACE,
         data_dir: Path | None = None,
         allow_download: bool = False,
-        on_progress: Callable[[StudyProgress], None] | None = None,
-        should_stop: Callable[[], bool] = never,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop = never,
         until_decided: bool = False,
     ) -> StudyProgress:
         """Train every network that has no result yet; every result is committed as it arrives.
@@ -230,8 +231,16 @@ class Study:
                 "comparison.looks: missing; a study that stops when it is decided plans its looks before the first: "
                 "write `looks = 5` under [comparison]"
             )
-        executor = executor or local_workers(self.spec, self.folder / "logs", workers=workers, grace=grace)
-        drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
+        with contextlib.ExitStack() as stack:
+            if executor is None:
+                local = local_workers(self.spec, self.folder / "logs", workers, grace, soon=not self.place.exists())
+                executor = stack.enter_context(local)
+            drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
+            return self._run(drawn, executor, on_progress or (lambda progress: None), should_stop, until_decided)
+
+    def _run(
+        self, drawn: Drawn, executor: Executor, on_progress: OnProgress, should_stop: ShouldStop, until_decided: bool
+    ) -> StudyProgress:
         if self._pack_folder.exists() and not self._pack_folder.is_dir():
             raise StoreError(
                 f"output folder {str(self.folder)!r} holds a file named {self._pack_folder.name!r}; move it"
@@ -251,7 +260,7 @@ class Study:
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             checkpoints = self.folder / "checkpoints"
-            run = Run(store, turns, images, on_progress or (lambda progress: None), checkpoints)
+            run = Run(store, turns, images, on_progress, checkpoints)
             setup = worker_setup(self.spec, turns, pack_folder=self._pack_folder, checkpoints=checkpoints)
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
                 wanted = self._undecided(store) if until_decided else list(drawn.trials)

@@ -204,3 +204,26 @@ def test_progress_that_nobody_reads_ends_no_run(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Closed())
     with progress_display() as show:
         show(progress)
+
+
+def telling_imports():
+    return lambda payload, report: (os.getpid(), payload in sys.modules)
+
+
+def test_workers_that_were_prepared_have_imported_and_are_used():
+    with ProcessExecutor(2) as executor:
+        executor.prepare("colorsys", "no_such_module_anywhere")
+        prepared = {worker._process.pid for worker in executor._waiting}
+        every = [Task(key=str(i), payload="colorsys") for i in range(4)]
+        found = [event.value for events in executor.run(telling_imports, every) for event in events]
+    assert {number for number, _ in found} <= prepared
+    assert [there for _, there in found] == [True] * 4
+
+
+def test_workers_that_were_prepared_for_nothing_end_with_the_context():
+    with ProcessExecutor(2) as executor:
+        executor.prepare()
+        prepared = [worker._process.pid for worker in executor._waiting]
+    for number in prepared:
+        with pytest.raises(ProcessLookupError):
+            os.kill(number, 0)

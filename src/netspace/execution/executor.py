@@ -23,6 +23,7 @@ Report = Callable[[Any], bool | None]
 """Says how far a task is; what comes back is true once the task is asked to end."""
 Work = Callable[[Any, Report], Any]
 Setup = Callable[[], Work]
+ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +108,7 @@ def never() -> bool:
 class Executor(Protocol):
     """The contract; `tests/contracts` holds the same in code."""
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[list[Event]]:
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: ShouldStop = never) -> Iterator[list[Event]]:
         """Yield the events of all tasks; `should_stop` is asked at least once a second."""
         ...
 
@@ -120,9 +119,7 @@ class InlineExecutor:
     def __init__(self, *, raise_errors: bool = False) -> None:
         self._raise_errors = raise_errors
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[list[Event]]:
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: ShouldStop = never) -> Iterator[list[Event]]:
         """Yield the events of each task when it is over; `should_stop` is asked between tasks."""
         work = setup()
         for task in tasks:

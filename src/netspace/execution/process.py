@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -25,17 +26,23 @@ SIGN_OF_LIFE = 0.1
 """Processor time [s] that a waiting process does not use, and a working one uses at once."""
 
 
-class WorkerProcess:
-    """A worker that is being set up, works on `task`, or waits for one; `ended` once it is no more."""
+# Unbuffered, and with a traceback for a segmentation fault: the log of a worker that dies is whole.
+COMMAND = (sys.executable, "-u", "-X", "faulthandler", "-m", "netspace.execution.worker")
 
-    def __init__(self, setup: Setup, logs: Path | None) -> None:
+
+class WorkerProcess:
+    """A worker that waits to be set up, works on `task`, or waits for one; `ended` once it is no more.
+
+    It imports `modules` at once, those of them that are there.
+    """
+
+    def __init__(self, logs: Path | None, modules: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair()
         self._log = None if logs is None else WorkerLog(logs)
         written_to = None if self._log is None else self._log.descriptor
         with theirs:
             self._process = subprocess.Popen(
-                # Unbuffered, and with a traceback for a segmentation fault: the log of a worker that dies is whole.
-                [sys.executable, "-u", "-X", "faulthandler", "-m", "netspace.execution.worker", str(theirs.fileno())],
+                [*COMMAND, str(theirs.fileno()), *modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=written_to,
@@ -51,7 +58,11 @@ class WorkerProcess:
         self._ready = False
         self._begun = self._lively = self._looked = time.monotonic()
         self._processor = 0.0
-        self.connection.send(setup)
+
+    def set_up(self, setup: Setup) -> None:
+        """Have the worker call what returns its work function."""
+        with contextlib.suppress(OSError):  # It has died; `receive` says so.
+            self.connection.send(setup)
 
     def give(self, task: Task) -> None:
         """Have the worker begin a task, now or once it is set up."""

@@ -2,12 +2,12 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from netspace.errors import ExecutionError, InputError
-from netspace.execution.executor import Event, Limits, Setup, Task, never
+from netspace.execution.executor import Event, Limits, Setup, ShouldStop, Task, never
 from netspace.execution.process import WorkerProcess
 
 POLL_SECONDS = 0.25
@@ -19,7 +19,7 @@ class ProcessExecutor:
     """`num_workers` processes on this machine; see `netspace.execution.executor.Executor`.
 
     What a worker writes is kept in `logs`, a file for each task that failed or wrote; without, it is written where this
-    process writes.
+    process writes. As a context it ends the workers that were prepared and have not been needed.
     """
 
     def __init__(self, num_workers: int, *, limits: Limits | None = None, logs: Path | None = None) -> None:
@@ -28,16 +28,31 @@ class ProcessExecutor:
         self._num_workers = num_workers
         self.limits = limits or Limits()
         self._logs = logs
+        self._waiting: list[WorkerProcess] = []
 
-    def run(
-        self, setup: Setup, tasks: Sequence[Task], *, should_stop: Callable[[], bool] = never
-    ) -> Iterator[list[Event]]:
+    def __enter__(self) -> "ProcessExecutor":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._waiting:
+            self._waiting.pop().kill()
+
+    def prepare(self, *modules: str) -> None:
+        """Start the workers now, that they import some modules while this process is busy with something else."""
+        self._waiting = [WorkerProcess(self._logs, modules) for _ in range(self._num_workers)]
+
+    def _worker(self, setup: Setup) -> WorkerProcess:
+        worker = self._waiting.pop() if self._waiting else WorkerProcess(self._logs)
+        worker.set_up(setup)
+        return worker
+
+    def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: ShouldStop = never) -> Iterator[list[Event]]:
         """Yield the events of all tasks in the order in which they happen.
 
         Raises: ExecutionError where a worker cannot be set up.
         """
         waiting = deque(tasks)
-        workers = [WorkerProcess(setup, self._logs) for _ in range(min(self._num_workers, len(tasks)))]
+        workers = [self._worker(setup) for _ in range(min(self._num_workers, len(tasks)))]
         asked: float | None = None  # when the tasks were asked to end
         looked = time.monotonic()
         try:
@@ -74,7 +89,7 @@ class ProcessExecutor:
                         worker.unfinished = None
                     if worker.task is None and waiting and asked is None:
                         if worker.ended:
-                            workers[workers.index(worker)] = worker = WorkerProcess(setup, self._logs)
+                            workers[workers.index(worker)] = worker = self._worker(setup)
                         worker.give(waiting.popleft())
                 if events:
                     yield events

@@ -1,11 +1,13 @@
 """The other end of a local worker process: receive a task, do it, send what became of it, repeat.
 
-Run as `python -m netspace.execution.worker FD`. Messages out are ("ready" | "progress" | "done" | "failed" | "stopped"
+Run as `python -m netspace.execution.worker FD MODULE...`; the modules are imported before anything is asked for, where
+they are there. Messages out are ("ready" | "progress" | "done" | "failed" | "stopped"
 | "unusable", value). A signal to end asks the task to stop, which its next report tells it. The process ends when its
 driver does.
 """
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -22,7 +24,7 @@ WISHES = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """All that a scheduler may send to every process of a job; the driver alone decides what it means."""
 
 
-def main(descriptor: int) -> None:
+def main(descriptor: int, *modules: str) -> None:
     """Serve the driver at the other end of a socket until it closes it."""
     wished = False
 
@@ -35,6 +37,9 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_end_with_driver, args=(os.getppid(),), daemon=True).start()
     _be_killed_first()
     connection = Connection(descriptor)
+    for module in modules:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
 
     def report(value: Any) -> bool:
         connection.send(("progress", value))
@@ -77,4 +82,4 @@ def _end_with_driver(driver: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])
