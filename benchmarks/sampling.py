@@ -2,7 +2,8 @@
 
     python benchmarks/sampling.py
 
-The plain loop makes one network after the other, as a list of numbers, and adds up its complexity in Python: what a
+Draws and networks are those of `netspace bench sample`, draws with their complexities and held against the band. The
+plain loop makes one network after the other, as a list of numbers, and adds up its complexity in Python: what a
 person would write first. All runs are on one core; medians of interleaved repeats.
 """
 
@@ -12,7 +13,6 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Callable
 
 import numpy as np
 
@@ -21,26 +21,9 @@ from netspace.networks.spec import inner_width
 from netspace.spaces.budget import Budget
 from netspace.spaces.catalog import space
 from netspace.spaces.laws import law_values, probabilities
-from netspace.spaces.sample import BATCH, sample
+from netspace.spaces.speed import SamplingSpeed, sampling_speed
 
 BAND = Budget(flops=(360e6, 400e6))
-
-
-def arrays(name: str, draws: int) -> float:
-    """Return the seconds for raw draws with all three complexities, in arrays."""
-    made = space(name)
-    made.draw(0, 1)  # the tables of its laws
-    begun = time.perf_counter()
-    for start in range(0, draws, BATCH):
-        complexity(made.draw(start, min(start + BATCH, draws)).networks)
-    return time.perf_counter() - begun
-
-
-def accepted(name: str, n: int) -> float:
-    """Return the seconds for n distinct networks in 360 to 400 MF, as objects."""
-    begun = time.perf_counter()
-    sample(space(name), n, budget=BAND)
-    return time.perf_counter() - begun
 
 
 Stages = list[tuple[int, int, int, int]]
@@ -112,23 +95,21 @@ def main() -> None:
     options = parser.parse_args()
     check_the_loop()
     names = ("anynetx_a", "anynetx_e", "regnetx")
-    runs: dict[str, Callable[[], float]] = {
-        "loop": lambda: plain_loop(4000) / 4000,
-        **{f"draw {name}": lambda name=name: arrays(name, options.draws) / options.draws for name in names},
-        **{f"accept {name}": lambda name=name: accepted(name, options.networks) for name in names},
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    loops: list[float] = []
+    speeds: dict[str, list[SamplingSpeed]] = {name: [] for name in names}
     for _ in range(options.repeats):
-        for name, run in runs.items():
-            seconds[name].append(run())
-    median = {name: statistics.median(times) for name, times in seconds.items()}
+        loops.append(4000 / plain_loop(4000))
+        for name in names:
+            found = sampling_speed(space(name), options.networks, budget=BAND, rounds=1, draws=options.draws)
+            speeds[name].append(found)
+    loop = statistics.median(loops)
     print(f"{platform.machine()}, Python {platform.python_version()}, NumPy {np.__version__}; one core")
-    print(f"plain loop, anynetx_a: {1 / median['loop']:,.0f} draws/s")
+    print(f"plain loop, anynetx_a: {loop:,.0f} draws/s")
     print("space        draws/s  times the loop   networks in 360M..400M            accepted/s")
     for name in names:
-        speed, wait = 1 / median[f"draw {name}"], median[f"accept {name}"]
+        speed, wait = (statistics.median(getattr(one, what) for one in speeds[name]) for what in ("checked", "seconds"))
         made = f"{options.networks} in {wait:.2f} s"
-        ratio, rate = speed * median["loop"], options.networks / wait
+        ratio, rate = speed / loop, options.networks / wait
         print(f"{name:10} {speed:>10,.0f}  {ratio:>13,.0f}x   {made:<30} {rate:>12,.0f}")
 
 

@@ -29,15 +29,6 @@ LOADERS = (0, 4)
 """Processes that load images for the usual way; the better number is taken."""
 
 RUN = "import sys; from netspace.study import Study; Study.open(sys.argv[1], output=sys.argv[2]).run()"
-PEAK = """
-import sys, time, torch
-torch.set_num_threads(int(sys.argv[2]))
-a = torch.randn(2048, 2048).to(getattr(torch, sys.argv[1])); a @ a
-def seconds():
-    begun = time.perf_counter(); a @ a
-    return time.perf_counter() - begun
-print(2 * 2048**3 / min(seconds() for _ in range(10)))
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +124,7 @@ def _figures(
     images = per_network * len(flops)
     # A multiply-add is two operations; a step goes forward once and computes two gradients of the same size.
     operations = 2.0 * sum(flops) * (3 * per_network + recipe.epochs * len(data.validation))
-    peaks = {p: float(_timed([sys.executable, "-c", PEAK, p, str(cores)])[1]) for p in ("float32", "bfloat16")}
+    peaks = json.loads(_timed([sys.executable, "-m", "netspace.backends.torch_peak", str(cores)])[1])
     medians = {way: statistics.median(spent) for way, spent in seconds.items()}
     return tuple(
         Throughput(

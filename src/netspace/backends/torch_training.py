@@ -123,13 +123,7 @@ def train(
     check_training(trial, data, network.spec, numpy_type(network))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert network is not None
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        fused=trial.kernels == "native",  # one call for all tensors, in another order of operations
-    )
+    optimiser = new_optimiser(network, recipe, trial.kernels)
     # Dropout and stochastic depth draw from PyTorch's own generator.
     torch.manual_seed(trial.stream_seed("dropping") + ranks.number)
     images, labels = data.training.images, torch.tensor(data.training.labels)
@@ -155,13 +149,7 @@ def train(
             batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)), step)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
-            with autocast(recipe):
-                logits = shared(batch)
-            loss = mean_loss(logits.float(), labels[chosen], recipe.label_smoothing, class_weights, mixed)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            total_loss += loss.detach()
+            total_loss += take_step(shared, optimiser, batch, labels[chosen], recipe, class_weights, mixed)
             if average is not None:
                 average.update(recipe.average_weight(step, steps))
         return ranks.mean(float(total_loss) / steps)
@@ -188,6 +176,36 @@ def train(
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged
     return result
+
+
+def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> torch.optim.SGD:
+    """Return what changes a network's weights."""
+    return torch.optim.SGD(
+        network.parameters(),
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        fused=kernels == "native",  # one call for all tensors, in another order of operations
+    )
+
+
+def take_step(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    recipe: TrainingRecipe,
+    class_weights: Tensor | None = None,
+    mixed: Mixed | None = None,
+) -> Tensor:
+    """Train a network on one batch (batch, channels, height, width), and return its loss [nats], still a tensor."""
+    with autocast(recipe):
+        logits = network(images)
+    loss = mean_loss(logits.float(), labels, recipe.label_smoothing, class_weights, mixed)
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.detach()
 
 
 def mean_loss(

@@ -13,6 +13,8 @@ import typer
 from netspace import values
 from netspace.backends import get_backend
 from netspace.backends.inference import InferenceFigures, InferenceSetting
+from netspace.cli.bench_sample import sample
+from netspace.cli.bench_step import step
 from netspace.cli.bench_train import train
 from netspace.cli.options import AsJson, Resolution
 from netspace.cli.sources import SOURCES, find_spec
@@ -26,6 +28,8 @@ app = typer.Typer(no_args_is_help=True, help="Measure on this machine: how fast,
 
 
 app.command(epilog="Example: netspace bench train examples/fashion_mnist.toml --epochs 1")(train)
+app.command(epilog="Example: netspace bench step regnetx32 --resolution 28 --in-channels 1 --shapes")(step)
+app.command(epilog="Example: netspace bench sample anynetx_a --flops 360M..400M -n 500")(sample)
 
 
 @app.command(epilog="Example: netspace bench infer regnetx_400mf --batch-sizes 1,32 --threads 2 --channels-last")

@@ -82,7 +82,7 @@ def sample(
     for suffix, path in files.items():
         _check_file(path, suffix)
     budget = Budget(flops=flops, params=params, activations=activations)
-    made, side = _read_space(name, stages, image_side)
+    made, side = read_space(name, stages, image_side)
     made = made.uniform() if uniform else made
     side = side if resolution is None else resolution
     if made.has_own_blocks:
@@ -100,7 +100,7 @@ def sample(
             print(f"wrote {path}")
 
 
-def _read_space(name: str, stages: int | None, image_side: int | None) -> tuple[Space, int]:
+def read_space(name: str, stages: int | None, image_side: int | None) -> tuple[Space, int]:
     """Return a space of the catalogue or of a file, and the side of the images that it is for [pixels]."""
     if image_side is not None:
         check_resolution(image_side)
