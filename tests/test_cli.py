@@ -1,7 +1,6 @@
 """The command line as a user meets it: what it prints, its exit codes, one sentence for every wrong word."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,24 +12,10 @@ import pytest
 import typer
 
 from netspace.cli.main import app
+from tests.command_line import netspace
 from tests.tiny import STUDY
 
 ROOT = Path(__file__).parent.parent
-
-
-def netspace(*words, cwd, check=None, **variables):
-    done = subprocess.run(
-        [sys.executable, "-m", "netspace", *map(str, words)],
-        cwd=cwd,
-        env={**os.environ, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    if check is not None:
-        assert done.returncode == check, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +215,7 @@ def test_wrong_words_are_one_sentence_and_exit_2(tmp_path, words, sentence):
 
 @pytest.mark.parametrize("words", [("--debug", "show", "nothing"), ("show", "nothing", "--debug")], ids=str)
 def test_debug_shows_the_traceback(tmp_path, words):
-    done = netspace(*words, cwd=tmp_path)
+    done = netspace(*words, cwd=tmp_path, check=None)
     assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert done.stderr.strip().splitlines()[-1].startswith("netspace: network 'nothing'")
@@ -275,7 +260,7 @@ def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
     store = tmp_path / "runs" / "tiny" / "study.db"
 
     def finished():
-        done = netspace("status", store, "--json", cwd=tmp_path)
+        done = netspace("status", store, "--json", cwd=tmp_path, check=None)
         spaces = json.loads(done.stdout)["spaces"] if done.returncode == 0 else []
         return sum(space["finished"] for space in spaces)
 

@@ -1,7 +1,6 @@
 """`netspace bench` as a user meets it: a line per setting, JSON, one sentence for every wrong word."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -9,6 +8,7 @@ import pytest
 
 import netspace as ns
 from netspace.networks.spec import NetworkSpec, Stage
+from tests.command_line import netspace
 
 SPEC = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), num_classes=5)
 WITHOUT_TORCH = """
@@ -25,12 +25,8 @@ main()
 """
 
 
-def bench(*words, cwd, check, interpreter=("-m", "netspace")):
-    command = [sys.executable, *interpreter, "bench", *map(str, words)]
-    done = subprocess.run(command, cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120)
-    assert done.returncode == check, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+def bench(*words, cwd, check):
+    return netspace("bench", *words, cwd=cwd, check=check)
 
 
 @pytest.fixture
@@ -84,7 +80,9 @@ def test_infer_prints_json(folder):
     ids=str,
 )
 def test_wrong_words_are_one_sentence_before_a_framework_is_loaded(tmp_path, words, sentence):
-    done = bench("infer", *words, cwd=tmp_path, check=2, interpreter=("-c", WITHOUT_TORCH))
+    command = [sys.executable, "-c", WITHOUT_TORCH, "bench", "infer", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
     assert sentence in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 

@@ -7,7 +7,7 @@ import pytest
 
 from netspace.networks.spec import NetworkSpec
 from netspace.spaces.catalog import space
-from tests.test_cli import netspace
+from tests.command_line import netspace
 
 DECLARED = """
 name = "mine"
@@ -138,8 +138,12 @@ def test_a_file_that_cannot_be_replaced_is_one_sentence(tmp_path):
 
 def test_a_band_of_latency_is_measured_and_remembered(tmp_path):
     asked = ("sample", "anynetx_a", "-n", "2", "--image-side", "32", "--flops", "1M..2M", "--latency", "0..60000")
-    first = netspace(*asked, "--latency-cache", tmp_path / "seen.jsonl", "--csv", tmp_path / "a.csv", cwd=tmp_path)
-    again = netspace(*asked, "--latency-cache", tmp_path / "seen.jsonl", "--csv", tmp_path / "b.csv", cwd=tmp_path)
+    first = netspace(
+        *asked, "--latency-cache", tmp_path / "seen.jsonl", "--csv", tmp_path / "a.csv", cwd=tmp_path, check=None
+    )
+    again = netspace(
+        *asked, "--latency-cache", tmp_path / "seen.jsonl", "--csv", tmp_path / "b.csv", cwd=tmp_path, check=None
+    )
     assert first.stdout.splitlines()[0] == again.stdout.splitlines()[0]
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     assert "latency_ms" in (tmp_path / "a.csv").read_text().splitlines()[0]

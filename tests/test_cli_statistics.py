@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,21 +16,12 @@ from netspace.networks.fitting import fit_regnet
 from netspace.storage.population import Population
 from netspace.storage.store import Entry, Store
 from netspace.training.trial import TrialResult
+from tests.command_line import netspace
 from tests.tiny import STUDY
 
 WORKERS, SECONDS = 2, 3.0
 QUICK = ("--margin", 0.3, "--median-margin", 0.04)
 """Margins so wide that few networks are simulated."""
-
-
-def netspace(*words, cwd, check=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "netspace", *map(str, words)],
-        cwd=cwd, env=os.environ, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == check, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def told(*words, cwd):

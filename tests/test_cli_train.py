@@ -1,7 +1,6 @@
 """`netspace train` as a user meets it: a curve, a network in a folder, one sentence for every wrong word."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -13,6 +12,7 @@ from netspace.cli import main
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.training import decoding_shards
+from tests.command_line import netspace
 
 SPEC = NetworkSpec(stages=(Stage(depth=1, width=16, group_width=8),), stem=Stem(width=16, stride=1))
 WORDS = ("mine.json", "--data", "digits", "--epochs", "2", "--batch-size", "50", "--lr", "0.1", "--threads", "1")
@@ -21,11 +21,7 @@ MOST = 4 * CORES
 
 
 def train(*words, cwd, check=0):
-    command = [sys.executable, "-m", "netspace", "train", *map(str, words)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
-    assert done.returncode == check, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+    return netspace("train", *words, cwd=cwd, check=check)
 
 
 @pytest.fixture
