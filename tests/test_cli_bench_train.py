@@ -45,3 +45,10 @@ def test_nonsense_gets_a_sentence(study_file: Path, words: Words, said: str) -> 
     done = CliRunner().invoke(app, ["bench", "train", str(study_file), *words])
     assert done.exit_code
     assert said in f"{done.output} {done.exception}"
+
+
+def test_the_data_s_folder_is_the_one_that_is_named(study_file: Path) -> None:
+    study_file.write_text(STUDY.replace('name = "digits"', 'name = "fashion_mnist"'))
+    done = CliRunner().invoke(app, ["bench", "train", str(study_file), "--data-dir", "nowhere"])
+    assert done.exit_code
+    assert "nowhere" in f"{done.output} {done.exception}"

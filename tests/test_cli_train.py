@@ -81,6 +81,21 @@ def test_an_array_file_judged_by_the_balanced_error(folder):
         (("--backend", "troch"), "backend 'troch' does not exist; did you mean 'torch'?"),
         (("--data", "digit"), "name (='digit') is no data set; did you mean 'digits'?"),
         (("--batch-size", "5000"), "batch_size (=5000) must be at most the number of training images (=1000)"),
+        (
+            ("--resolution", "1"),
+            "stages[0] has stride 2 but its input is 1x1 at resolution 1; the least resolution for these strides is 2, "
+            "or give it stride 1",
+        ),
+        (("--shift", "8"), "shift (=8) must be below the resolution (=8) [pixels]; the nearest is 7"),
+        (
+            ("--small-resolution", "8"),
+            "small_resolution (=8) must be below the resolution (=8) [pixels]; the nearest is 7",
+        ),
+        (
+            ("--small-resolution", "1"),
+            "recipe.small_resolution (=1) leaves no pixels: stages[0] has stride 2 but its input is 1x1 at resolution "
+            "1; the least resolution for these strides is 2, or give it stride 1",
+        ),
         (("--recipe", "capter"), "recipe 'capter' does not exist; did you mean 'chapter'?"),
         (("--mixup", "-1"), "mixup (=-1.0) must be at least 0 and at most 1000"),
         (
@@ -101,9 +116,13 @@ def test_an_array_file_judged_by_the_balanced_error(folder):
         (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
     ],
 )
-def test_wrong_words_are_one_sentence(folder, words, sentence):
-    done = train(*WORDS, *words, cwd=folder, check=2)
-    assert done.stderr == f"netspace: {sentence.format(folder)}\n"
+def test_wrong_words_are_one_sentence(folder, words, sentence, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["netspace", "train", *WORDS, "--output", "best", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"netspace: {sentence.format(folder)}\n")
+    assert not (folder / "best").exists()
 
 
 def test_a_network_that_diverges_fails_and_is_not_saved(folder):

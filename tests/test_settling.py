@@ -1,13 +1,16 @@
 """What a study leaves to the machine is measured once, kept in its store, and never measured again."""
 
 import dataclasses
+import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from netspace.backends import torch_choice, torch_native
-from netspace.errors import StoreError, StudyFileError
+from netspace.errors import FallbackWarning, StoreError, StudyFileError
+from netspace.execution.executor import InlineExecutor
 from netspace.storage.store import Store
 from netspace.study import Study
 
@@ -131,6 +134,60 @@ class TestAuto:
         found.spec = dataclasses.replace(found.spec, backend="jax")
         with pytest.raises(StudyFileError, match='"auto" is measured for backend "torch" only'):
             found._settle((), None)  # type: ignore[arg-type]
+
+
+def test_a_candidate_that_diverges_or_fails_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For real: without the native operators, and at a rate at which nothing trains, no time is a short one."""
+    drawn = study(tmp_path, kernels='kernels = "torch"', precision='precision = "float32"').draw()
+    (trial, *_), few = drawn.trials["anynetx_a"], torch_choice._few(drawn.data, 50)
+    assert 0 < torch_choice._seconds(trial, few, ("float32", "torch")) < math.inf
+    hot = dataclasses.replace(trial, recipe=dataclasses.replace(trial.recipe, learning_rate=1e30))
+    assert torch_choice._seconds(hot, few, ("float32", "torch")) == math.inf
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    torch_native.load_operators.cache_clear()
+    assert torch_choice._seconds(trial, few, ("float32", "native")) == math.inf
+    assert torch_choice.fastest([hot], drawn.data, ("float32", "bfloat16"), ("torch",)) == ("float32", "torch")
+
+
+def broken(folder: Path) -> str:
+    """Return a compiler that refuses every file."""
+    path = folder / "broken-c++"
+    path.write_text(
+        '#!/bin/sh\ncase "$1" in --version) echo broken 1;; *) echo "error: no licence" >&2; exit 1;; esac\n'
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "why"),
+    [
+        (lambda folder: "no-such-compiler", "there is no C++ compiler (CXX=no-such-compiler)"),
+        (broken, "cannot compile the native operators: error: no licence"),
+    ],
+)
+def test_a_broken_compiler_is_told_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    measured: list[tuple[str, str]],
+    compiler: Callable[[Path], str],
+    why: str,
+) -> None:
+    monkeypatch.setenv("CXX", compiler(tmp_path))
+    torch_native.load_operators.cache_clear()
+    first = study(tmp_path)
+    with pytest.warns(FallbackWarning) as told:
+        first.run(executor=InlineExecutor())
+    (warned,) = told
+    assert str(warned.message).startswith("kernels (=\"auto\"): 'blocked' were taken, for 'native' cannot be had on")
+    assert str(warned.message).endswith(why)
+    assert choices(first) == ("bfloat16", "blocked")
+    assert {kernels for _, kernels in measured} == {"torch", "blocked"}
+    again = study(tmp_path)  # says nothing more: a warning would be an error here; its page still does
+    assert again.run().trained == 0
+    assert str(warned.message) in Study.open(tmp_path / "out").findings().notes
+    with pytest.raises(StudyFileError, match=r"kernels \(='native'\) cannot be had on this machine: .*"):
+        study(tmp_path, kernels='kernels = "native"').draw()
 
 
 def test_kernels_that_this_machine_lacks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

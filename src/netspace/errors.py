@@ -14,6 +14,7 @@
     └── ExecutionError (RuntimeError)      work that was begun and could not be finished
         └── Stopped                        work that was asked to end and has saved how far it is
 
+Beside it stands one warning, `FallbackWarning`, for what goes on in another way.
 `InputError` and `MissingFrameworkError` end a command with exit code 2 (wrong usage), all others with 1.
 """
 
@@ -69,6 +70,10 @@ class MissingFrameworkError(NetspaceError, ImportError):
     """A backend whose framework is not installed."""
 
     exit_code = 2
+
+
+class FallbackWarning(UserWarning):
+    """What was asked for as the fastest cannot be had here, and the next was taken; the text is one sentence."""
 
 
 class ExecutionError(NetspaceError, RuntimeError):

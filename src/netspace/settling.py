@@ -3,6 +3,7 @@
 The settled study is the one that is stored, compared and trained: timing chooses, but it never changes numbers.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from netspace.backends import get_backend
-from netspace.errors import StudyFileError
+from netspace.errors import FallbackWarning, StudyFileError
 from netspace.spaces.sample import Sample
 from netspace.study_file import StudySpec
 from netspace.training.data import Dataset
@@ -27,14 +28,21 @@ def as_settled(spec: StudySpec, stored: Mapping[str, Any]) -> StudySpec:
     return _with(spec, found)
 
 
-def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> StudySpec:
-    """Return a study with its open choices measured on this machine. Raises: StudyFileError without PyTorch."""
+def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> tuple[StudySpec, str | None]:
+    """Return a study with its open choices measured on this machine, and what had to be left out, in a sentence.
+
+    That is said as a `FallbackWarning`, too. Raises: StudyFileError for kernels that this machine lacks, and for
+    another backend than PyTorch.
+    """
     if spec.backend != "torch":
         raise StudyFileError(
             f'"auto" is measured for backend "torch" only; for {spec.backend!r} write recipe.precision = "float32"'
         )
     get_backend("torch")  # a missing framework is one sentence
+    from netspace.backends import torch_native
     from netspace.backends.torch_choice import fastest
+
+    check_machine(spec)
 
     networks = [network for sample in samples for network in sample.networks]
     flops = np.concatenate([sample.complexity.flops for sample in samples])
@@ -44,9 +52,16 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> Study
         for i in np.argsort(flops, kind="stable")
     ]
     precisions = PRECISIONS if spec.recipe.precision == AUTO else (spec.recipe.precision,)
-    kernels = KERNELS if spec.kernels == AUTO else (spec.kernels,)
+    kernels: tuple[str, ...] = KERNELS if spec.kernels == AUTO else (spec.kernels,)
+    missing = torch_native.missing_operators() if spec.kernels == AUTO else None
+    if missing is not None:
+        kernels = tuple(name for name in kernels if name != "native")
     precision, chosen = fastest(trials, data, precisions, kernels)
-    return _with(spec, {"precision": precision, "kernels": chosen})
+    note = None
+    if missing is not None:
+        note = f"kernels (=\"auto\"): {chosen!r} were taken, for 'native' cannot be had on this machine: {missing}"
+        warnings.warn(note, FallbackWarning, stacklevel=2)
+    return _with(spec, {"precision": precision, "kernels": chosen}), note
 
 
 def check_machine(spec: StudySpec) -> None:

@@ -15,7 +15,7 @@ from netspace.errors import InputError
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
-from netspace.training.epochs import Batches, share_wrong
+from netspace.training.epochs import Batches, check_fits, share_wrong
 from netspace.training.metrics import check_judged
 from netspace.training.rank import Rank
 from netspace.training.recipe import TrainingRecipe
@@ -102,6 +102,7 @@ def train_network(
     )
     trainer = get_backend(backend)
     trainer.check_recipe(recipe)
+    check_fits(recipe, data)
     trainer.check(trial.network, data.resolution)
     trainer.take_threads(threads)  # before the framework has begun to compute
     network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))

@@ -33,6 +33,7 @@ from netspace.storage.store import Store
 from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study, with_defaults
 from netspace.study_text import study_text
 from netspace.telling import (
+    FALLBACK,
     check_plan,
     judge,
     judge_assisted,
@@ -79,6 +80,7 @@ class Study:
         self.place = place or SqliteFile(path=folder / STORE_NAME)
         self._pack_folder = pack_folder or folder / "data"
         self._settled_in = settled_in or self.place
+        self._fallback: str | None = None
         self._censuses: dict[str, Sample] = {}
 
     @classmethod
@@ -222,8 +224,7 @@ class Study:
 
         `executor` defaults to local worker processes, `workers` or else the study's number of them, under the study's
         limits. `should_stop` is asked often; once true, no training begins, and those that run are saved at the end of
-        their epoch, or end, within `grace` [s]; the next run goes on with them, from their last checkpoint. What
-        `checks` returns is run by itself, as the command does after this.
+        their epoch, or end, within `grace` [s]; the next run goes on with them. `checks` are run by themselves.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         if until_decided and not self.spec.looks:
@@ -246,7 +247,7 @@ class Study:
                 f"output folder {str(self.folder)!r} holds a file named {self._pack_folder.name!r}; move it"
             )
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
-        facts = study_facts(self.spec, drawn.data)
+        facts = study_facts(self.spec, drawn.data, self._fallback)
         with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=with_defaults) as store:
             passing("prepared")
             for name, taken in drawn.samples.items():
@@ -379,8 +380,9 @@ class Study:
         if self.spec.unsettled and self._settled_in.exists():
             with Store.open(self._settled_in) as store:
                 self.spec = as_settled(self.spec, store.study)
+                self._fallback = store.facts.get(FALLBACK)
         elif self.spec.unsettled:
-            self.spec = measured(self.spec, samples, data)
+            self.spec, self._fallback = measured(self.spec, samples, data)
         check_machine(self.spec)
 
 

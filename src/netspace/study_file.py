@@ -21,7 +21,7 @@ from netspace.spaces.union import Space
 from netspace.stats import Criteria, planned_looks
 from netspace.training.checkpoint import CHECKPOINT_SECONDS
 from netspace.training.data import DataChoice, Dataset
-from netspace.training.metrics import check_judged
+from netspace.training.epochs import check_fits
 from netspace.training.recipe import AUTO, TrainingRecipe, named_recipe
 from netspace.training.trial import KERNELS, check_kernels
 
@@ -293,15 +293,9 @@ class StudySpec:
     def check_fits(self, data: Dataset) -> None:
         """Check the recipe against the data. Raises: StudyFileError."""
         try:
-            self.recipe.steps_per_epoch(len(data.training))
-            check_judged(self.recipe.metric, data.validation.labels, data.class_names, "validation")
-            self.recipe.check_resolution(data.resolution)
+            check_fits(self.recipe, data)
         except InputError as problem:
             raise StudyFileError(f"recipe.{problem}") from None
-        if self.recipe.shift >= data.resolution:
-            raise StudyFileError(
-                f"recipe.shift (={self.recipe.shift}) must be below the resolution (={data.resolution}) [pixels]"
-            )
 
     def design_spaces(self, *, num_classes: int, in_channels: int, resolution: int | None = None) -> dict[str, Space]:
         """Return the spaces by name, narrowed and fitted to the data. Raises: SpaceError, naming the field."""

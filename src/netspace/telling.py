@@ -15,6 +15,7 @@ from netspace.findings.assumptions import Assumption, assumptions
 from netspace.findings.importance import importance
 from netspace.findings.normalised import complexities
 from netspace.findings.ranges import range_rows
+from netspace.findings.words import count
 from netspace.spaces.sample import Sample
 from netspace.stats import Criteria, Look, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
 from netspace.stats.assisted import FEWEST
@@ -185,11 +186,18 @@ def tell(
         assisted=tuple(map(assisted_sentence, assisted)),
         planned_looks=json.dumps(plan_of_looks(spec.identity())) if spec.looks else "",
         facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
-        notes=tuple(facts["notes"]),
+        notes=(*facts["notes"], *_unlike_their_trials(populations)),
         ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
         importance=importance(populations, spaces) if while_waiting or not waiting else None,
         assumptions=judge_assumptions(spec, populations, checked, verdicts),
     )
+
+
+def _unlike_their_trials(populations: Sequence[Population]) -> list[str]:
+    """Return a sentence where networks finished in another way than their trials say, else nothing."""
+    results = [result for population in populations for result in population.results if result is not None]
+    unlike = Counter(result.reason for result in results if result.status == "finished" and result.reason)
+    return [f"{count(networks, 'network')} of {len(results)}: {reason}" for reason, networks in unlike.most_common()]
 
 
 KERNELS = {
@@ -200,7 +208,11 @@ KERNELS = {
 SCHEDULES = {"cosine": "half-cosine", "constant": "constant"}
 
 
-def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
+FALLBACK = "fallback"
+"""Among the facts of a study: what "auto" had to leave out on the machine where it was measured."""
+
+
+def study_facts(spec: StudySpec, data: Dataset, fallback: str | None = None) -> dict[str, Any]:
     """Return what the page says of a study, so that the store alone is enough to make it again."""
     recipe, seed, training = spec.recipe, spec.seed, spec.trained_from
     rows = {
@@ -222,7 +234,7 @@ def study_facts(spec: StudySpec, data: Dataset) -> dict[str, Any]:
         rows["Judged by"] = "balanced error: the mean over the classes of the share of a class's images that are wrong"
     if spec.looks:
         rows["Looks"] = looks_in_words(spec)
-    return {"rows": rows, "notes": list(data.notes)}
+    return {"rows": rows, "notes": [*data.notes, *filter(None, [fallback])], FALLBACK: fallback}
 
 
 def looks_in_words(spec: StudySpec) -> str:

@@ -28,7 +28,12 @@ WAYS = (USUAL, "float32 torch", "float32 native", "bfloat16 torch", "bfloat16 bl
 LOADERS = (0, 4)
 """Processes that load images for the usual way; the better number is taken."""
 
-RUN = "import sys; from netspace.study import Study; Study.open(sys.argv[1], output=sys.argv[2]).run()"
+RUN = """
+import sys
+from pathlib import Path
+from netspace.study import Study
+Study.open(sys.argv[1], output=sys.argv[2]).run(data_dir=Path(sys.argv[3]) if sys.argv[3:] else None)
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +55,20 @@ class Throughput:
 
 
 def measure(
-    study: Study, ways: Sequence[str], *, rounds: int, cores: int, told: Callable[[str], None]
+    study: Study,
+    ways: Sequence[str],
+    *,
+    rounds: int,
+    cores: int,
+    told: Callable[[str], None],
+    data_dir: Path | None = None,
+    allow_download: bool = False,
 ) -> tuple[Throughput, ...]:
     """Return the throughput of some of `WAYS` on the networks of a study; `told` hears of every run.
 
     Raises: any InputError of the study; ExecutionError where a way fails.
     """
-    drawn = study.draw()
+    drawn = study.draw(data_dir=data_dir, allow_download=allow_download)
     with tempfile.TemporaryDirectory(prefix="netspace-bench-") as folder:
         packed = Path(folder) / "data"
         pack(drawn.data, packed)
@@ -67,7 +79,7 @@ def measure(
         for turn in range(rounds):
             for way in ways:
                 if way != USUAL:
-                    spent, errors[way] = _ours(study.spec, way, Path(folder) / f"{way}-{turn}")
+                    spent, errors[way] = _ours(study.spec, way, Path(folder) / f"{way}-{turn}", data_dir)
                 elif loaders is None:
                     found = {count: usual[count]() for count in LOADERS}
                     loaders = min(found, key=lambda count: found[count][0])
@@ -80,16 +92,19 @@ def measure(
     return _figures(drawn, study.spec, seconds, errors, cores)
 
 
-def _ours(spec: StudySpec, way: str, folder: Path) -> tuple[float, float]:
+def _ours(spec: StudySpec, way: str, folder: Path, data_dir: Path | None) -> tuple[float, float]:
     """Return the time [s] of a run of the study in a process of its own, and the mean error."""
     precision, kernels = way.split()
     recipe = replace(spec.recipe, precision=precision)
     folder.mkdir()
     file = folder / "study.toml"
     file.write_text(study_text(replace(spec, recipe=recipe, kernels=kernels, output="")), encoding="utf-8")
-    spent, _ = _timed([sys.executable, "-c", RUN, str(file), str(folder / "out")])
+    where = () if data_dir is None else (str(data_dir),)
+    spent, _ = _timed([sys.executable, "-c", RUN, str(file), str(folder / "out"), *where])
     with Store.open(folder / "out") as store:
         errors = [error for error in store.table()["error"] if error is not None]
+    if not errors:
+        raise ExecutionError(f"{way}: no network finished, and so there is nothing to compare; `netspace run` says why")
     return spent, statistics.fmean(errors)
 
 

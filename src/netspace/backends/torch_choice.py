@@ -7,9 +7,9 @@ another machine, the same numbers come out, or none.
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 
-from netspace.backends.torch_native import missing_operators
 from netspace.backends.torch_training import train
 from netspace.training.data import Dataset
 from netspace.training.splits import Split
@@ -28,13 +28,12 @@ Candidate = tuple[str, str]
 def fastest(trials: Sequence[Trial], data: Dataset, precisions: Sequence[str], kernels: Sequence[str]) -> Candidate:
     """Return the precision and the kernels in which trials take the least time; the first given are the plain ones.
 
-    `trials` are sorted from cheap to dear; a few of them, evenly spread, are timed. Native kernels are left out where
-    the machine has no compiler.
+    `trials` are sorted from cheap to dear; a few of them, evenly spread, are timed. A candidate in which one of them
+    diverges or fails is left out; where that is so in all, the plain ones are returned.
     """
     chosen = trials[:: max(1, len(trials) // NETWORKS)][:NETWORKS]
-    pairs = [pair for pair in itertools.product(precisions, kernels) if pair != ("float32", "blocked")]
-    candidates = [pair for pair in pairs if pair[1] != "native" or missing_operators() is None]
-    seconds = dict.fromkeys(candidates, float("inf"))
+    candidates = [pair for pair in itertools.product(precisions, kernels) if pair != ("float32", "blocked")]
+    seconds = dict.fromkeys(candidates, math.inf)
     few = _few(data, chosen[0].recipe.batch_size)
     for _ in range(ROUNDS if len(candidates) > 1 else 0):
         for candidate in candidates:
@@ -45,11 +44,17 @@ def fastest(trials: Sequence[Trial], data: Dataset, precisions: Sequence[str], k
 
 
 def _seconds(trial: Trial, data: Dataset, candidate: Candidate) -> float:
+    """Return how long a few steps take [s]; no time is infinite where they are not what a training would be."""
     precision, kernels = candidate
     # So few images need not be of every class, which class weights take.
     changes = {"epochs": 1, "warmup_epochs": 0.0, "precision": precision, "class_weights": "equal"}
     recipe = dataclasses.replace(trial.recipe, **changes)  # type: ignore[arg-type]
-    return train(dataclasses.replace(trial, recipe=recipe, kernels=kernels), data).seconds
+    try:
+        result = train(dataclasses.replace(trial, recipe=recipe, kernels=kernels), data)
+    except (RuntimeError, MemoryError):  # such as an operator that this processor has not
+        return math.inf
+    # A reason is that it diverged, or that batches were taken in parts for want of memory.
+    return result.seconds if result.reason is None else math.inf
 
 
 def _few(data: Dataset, batch_size: int) -> Dataset:

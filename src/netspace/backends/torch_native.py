@@ -32,8 +32,8 @@ def load_operators() -> None:
 
     Raises: ExecutionError where there is no compiler, or it fails; the sentence says which.
     """
-    path = library_path()
     try:
+        path = library_path()
         if not path.exists():
             _compile(path)
         torch.ops.load_library(path)  # type: ignore[no-untyped-call]

@@ -20,6 +20,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from netspace.backends.torch_kernels import use_kernels
+from netspace.backends.torch_memory import MicroBatches
 from netspace.backends.torch_model import build
 from netspace.backends.torch_training import new_optimiser, take_step
 from netspace.errors import ExecutionError
@@ -92,7 +93,8 @@ def _ready(trial: Trial, resolution: int, stack: ExitStack) -> Callable[[], Any]
     images = torch.randn(batch, trial.network.in_channels, resolution, resolution)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.randint(trial.network.num_classes, (batch,))
-    return lambda: take_step(network, optimiser, images, labels, trial.recipe)
+    micro = MicroBatches(network)
+    return lambda: take_step(network, optimiser, micro, images, labels, trial.recipe)
 
 
 def _timed(call: Callable[[], Any]) -> float:

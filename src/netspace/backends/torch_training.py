@@ -8,6 +8,7 @@ Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from netspace.backends.torch_average import Average, evenly
 from netspace.backends.torch_distributed import Ranks
 from netspace.backends.torch_fusing import refuse_folded
 from netspace.backends.torch_kernels import use_kernels
+from netspace.backends.torch_memory import MicroBatches, shortage
 from netspace.backends.torch_mixing import Mixed, Mixing
 from netspace.backends.torch_model import AnyNet, arrays, as_array, as_tensor, build, numpy_type, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
@@ -88,8 +90,16 @@ class TorchBackend:
         network: AnyNet | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> TrialResult:
-        """Train one trial; see the contract."""
-        return train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
+        """Train one trial; see the contract. One that does not fit in memory has failed."""
+        begun = time.perf_counter()
+        try:
+            return train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
+        except (MemoryError, RuntimeError) as problem:
+            why = shortage(problem)
+            if why is None:
+                raise
+        reason = f"out of memory: {why}"
+        return TrialResult(trial_id=trial.id, status="failed", seconds=time.perf_counter() - begun, reason=reason)
 
     def versions(self) -> dict[str, str]:
         """Return the version of PyTorch."""
@@ -108,10 +118,12 @@ def train(
 
     Goes on where `checkpoint` says that an earlier attempt stopped. Sets PyTorch's number of threads in this process to
     the trial's. A trial of several processes is trained by all of them together, each of which calls this once they
-    have joined (`torch_distributed.joined`).
+    have joined (`torch_distributed.joined`). Where memory runs out, batches are taken in parts, and the result's reason
+    says so (`torch_memory.py`).
 
     Raises: InputError where a batch is larger than the training images, or other processes than the trial's have
-    joined; ExecutionError where the trial's kernels cannot be had; Stopped where its checkpoint is told to stop.
+    joined; ExecutionError where the trial's kernels cannot be had; Stopped where its checkpoint is told to stop;
+    MemoryError, or PyTorch's RuntimeError, where the smallest part does not fit.
     """
     begun = time.perf_counter()
     torch.set_num_threads(trial.threads)
@@ -140,6 +152,7 @@ def train(
 
     average = Average(network, some_images) if recipe.average_epochs else None
     shared = ranks.shared(network)
+    micro = MicroBatches(network, may_halve=ranks.of == 1)
 
     def train_epoch(done: int, batches: Iterable[IndexArray]) -> float:
         network.train()
@@ -149,7 +162,7 @@ def train(
             batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)), step)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
-            total_loss += take_step(shared, optimiser, batch, labels[chosen], recipe, class_weights, mixed)
+            total_loss += take_step(shared, optimiser, micro, batch, labels[chosen], recipe, class_weights, mixed)
             if average is not None:
                 average.update(recipe.average_weight(step, steps))
         return ranks.mean(float(total_loss) / steps)
@@ -157,7 +170,7 @@ def train(
     def evaluate() -> float:
         ranks.average_statistics(network)
         with nullcontext() if average is None else average.in_place():
-            return error(network, data.validation, normalise, recipe, ranks)
+            return error(network, data.validation, normalise, recipe, ranks, micro)
 
     generators = {"dropping": torch.default_generator, "augmentation": augmentation}
     modules = {"network": network} | ({} if average is None else {"average": average.module})
@@ -175,7 +188,7 @@ def train(
         )
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged
-    return result
+    return replace(result, reason="; ".join(filter(None, (result.reason, micro.note))) or None)
 
 
 def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> torch.optim.SGD:
@@ -192,6 +205,7 @@ def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> t
 def take_step(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
+    micro: MicroBatches,
     images: Tensor,
     labels: Tensor,
     recipe: TrainingRecipe,
@@ -199,25 +213,35 @@ def take_step(
     mixed: Mixed | None = None,
 ) -> Tensor:
     """Train a network on one batch (batch, channels, height, width), and return its loss [nats], still a tensor."""
-    with autocast(recipe):
-        logits = network(images)
-    loss = mean_loss(logits.float(), labels, recipe.label_smoothing, class_weights, mixed)
-    optimiser.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+
+    def loss(part: slice) -> Tensor:
+        with autocast(recipe):
+            logits = network(images[part])
+        return mean_loss(logits.float(), labels, recipe.label_smoothing, class_weights, mixed, part)
+
+    found = micro.gradient(len(images), loss)
     optimiser.step()
-    return loss.detach()
+    return found
 
 
 def mean_loss(
-    logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None, mixed: Mixed | None = None
+    logits: Tensor,
+    labels: Tensor,
+    label_smoothing: float,
+    class_weights: Tensor | None,
+    mixed: Mixed | None = None,
+    part: slice = slice(None),
 ) -> Tensor:
     """Return the mean over images of their cross-entropy [nats], times their class's weight where there are such.
 
-    The loss of an image that was `mixed` is its own and its partner's, by their shares.
+    The loss of an image that was `mixed` is its own and its partner's, by their shares. `logits` are those of a `part`
+    of the batch, `labels` and `mixed` the whole batch's.
     """
     if mixed is not None:
-        own, other = (losses(logits, each, label_smoothing, class_weights) for each in (labels, labels[mixed.partner]))
-        return torch.lerp(other, own, mixed.share).mean()
+        pairs = (labels[part], labels[mixed.partner[part]])
+        own, other = (losses(logits, each, label_smoothing, class_weights) for each in pairs)
+        return torch.lerp(other, own, mixed.share[part]).mean()
+    labels = labels[part]
     if class_weights is None:
         return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     return losses(logits, labels, label_smoothing, class_weights).mean()
@@ -232,19 +256,31 @@ def losses(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights
 
 @torch.no_grad()
 def error(
-    network: nn.Module, split: Split, normalise: "Normalise", recipe: TrainingRecipe, ranks: Ranks = Ranks()
+    network: nn.Module,
+    split: Split,
+    normalise: "Normalise",
+    recipe: TrainingRecipe,
+    ranks: Ranks = Ranks(),
+    micro: MicroBatches | None = None,
 ) -> float:
     """Return the recipe's error in [0, 1], by whether each image's highest logit is its label's.
 
     A network whose logits are not finite is wrong on that image. Each process judges some of the batches.
     """
     network.eval()
+    micro = micro or MicroBatches(network)
     labels = torch.tensor(split.labels)
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     batches = np.split(np.arange(len(labels)), range(EVALUATION_BATCH, len(labels), EVALUATION_BATCH))
     for chosen in read_ahead(split.images, batches[ranks.number :: ranks.of]):
-        with autocast(recipe):
-            logits = network(normalise(split.images[chosen])).float()
+        images = split.images[chosen]
+
+        def judge(part: slice, images: ByteArray = images) -> Tensor:
+            with autocast(recipe):
+                found: Tensor = network(normalise(images[part]))
+            return found.float()
+
+        logits = micro.judged(len(images), judge)
         right = (logits.argmax(1) == labels[chosen]) & logits.isfinite().all(1)
         wrong[chosen] = ~right
     return judged(ranks.either(wrong).numpy(), split.labels, recipe.metric)

@@ -25,6 +25,8 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the study's.")] = None,
     rounds: Annotated[int, typer.Option(help="How often each way takes its turn.")] = 5,
     ways: Annotated[str, typer.Option(help=f"Of: {', '.join(WAYS)}.")] = "usual,float32 torch,bfloat16 native",
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast a population is trained, from start to the last stored result.
@@ -54,7 +56,15 @@ def train(
         workers="auto",
     )
     cores = usable_cores()
-    found = measure(study, asked, rounds=rounds, cores=cores, told=lambda line: print(line, file=sys.stderr))
+    found = measure(
+        study,
+        asked,
+        rounds=rounds,
+        cores=cores,
+        told=lambda line: print(line, file=sys.stderr),
+        data_dir=data_dir,
+        allow_download=download,
+    )
     machine = f"{platform.machine()}, {cores} cores"
     title = f"{each * len(spec.spaces)} networks of {spec.name!r}; {machine}, medians of {rounds} rounds"
     if as_json:

@@ -7,7 +7,8 @@ import io
 import os
 import sys
 import traceback
-from typing import Annotated, Any
+import warnings
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -28,7 +29,7 @@ from netspace.cli import (
     studies,
     training,
 )
-from netspace.errors import NetspaceError
+from netspace.errors import FallbackWarning, NetspaceError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,6 +67,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; every error of ours is one sentence on standard error."""
     debug = "--debug" in sys.argv
+    warnings.showwarning = _tell_warning
     arguments = [word for word in sys.argv[1:] if word != "--debug"] or ["--help"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -97,6 +99,20 @@ def _tell(problem: BaseException) -> int:
     if not isinstance(problem, BrokenPipeError):
         print(f"netspace: {sentence}", file=sys.stderr)
     return code
+
+
+def _tell_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say in one sentence what we warn of; others' warnings look as they always do."""
+    ours = issubclass(category, FallbackWarning)
+    text = f"netspace: {message}\n" if ours else warnings.formatwarning(message, category, filename, lineno, line)
+    print(text, end="", file=file or sys.stderr)
 
 
 def _print_version(asked: bool) -> None:

@@ -16,6 +16,7 @@ from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import clock, percent, print_json
 from netspace.errors import CheckpointError, ExecutionError, InputError, NetspaceError
 from netspace.machine import usable_cores
+from netspace.networks.plan import sides
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
 from netspace.training.rank import Rank
@@ -103,6 +104,7 @@ def train(
     from netspace.backends.conversion import save_network
     from netspace.single import fitted, together, train_network
     from netspace.training.data import DataChoice
+    from netspace.training.epochs import check_fits
 
     rank = Rank.of_this_process()
     first = rank.number == 0
@@ -140,8 +142,10 @@ def train(
         )
     network = find_spec(name)
     if output is not None and first:
-        _make_room(output)
+        _check_room(output)
     choice = DataChoice(name=data, resolution=resolution, training_share=training_share)
+    if resolution is not None:
+        sides(network, resolution)  # told before images are decoded, and kept
     aloud = first and not as_json
 
     def show(record: EpochRecord) -> None:
@@ -155,6 +159,9 @@ def train(
     with together(rank):
         images = _images(choice, packed, rank, data_dir=data_dir, allow_download=download, aloud=aloud)
         spec = fitted(network, images)
+        check_fits(used, images, spec)
+        if output is not None and first:
+            _make_room(output)
         if aloud:
             side = images.resolution
             print(
@@ -183,6 +190,8 @@ def train(
     if done.result.error is None:
         raise ExecutionError(f"{name} has no result: {done.result.reason}")
     if aloud:
+        if done.result.reason is not None:
+            print(f"{name}: {done.result.reason}")
         test_name = metric_name(used.metric, "test")
         judged = "" if done.test_error is None else f", {test_name} {percent(done.test_error)}"
         saved = "" if output is None else f"; the network is in {output}"
@@ -217,10 +226,16 @@ def _images(
     return open_packed(packed)
 
 
-def _make_room(folder: Path) -> None:
-    """Make the folder that a network is to be saved in, before hours are spent. Raises: CheckpointError."""
+def _check_room(folder: Path) -> None:
+    """Check, before anything is read or written, that a network can be saved in a folder. Raises: CheckpointError."""
     if (folder / "network.json").exists():
         raise CheckpointError(f"--output {str(folder)!r} holds a network already; move it, or choose another folder")
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"--output {str(folder)!r} cannot be made a folder (File exists)")
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder that a network is to be saved in, before hours are spent. Raises: CheckpointError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

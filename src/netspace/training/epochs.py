@@ -14,7 +14,7 @@ from netspace.training.data import Dataset
 from netspace.training.metrics import check_judged, class_weights, judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.shards import Images, IndexArray, read_ahead
-from netspace.training.trial import EpochRecord, Trial, TrialResult
+from netspace.training.trial import EpochRecord, Trial, TrialResult, check_small
 
 FloatArray = npt.NDArray[np.float32]
 EVALUATION_BATCH = 512
@@ -160,6 +160,18 @@ def channels_first(spec: NetworkSpec, shape: Sequence[int]) -> InputError:
         f"images (of shape {tuple(shape)}) must be (batch, channels, height, width) with the network's "
         f"{spec.in_channels} channels"
     )
+
+
+def check_fits(recipe: TrainingRecipe, data: Dataset, network: NetworkSpec | None = None) -> None:
+    """Check that data have what a recipe takes, and that its small images leave a network pixels.
+
+    Raises: InputError.
+    """
+    recipe.steps_per_epoch(len(data.training.labels))
+    check_judged(recipe.metric, data.validation.labels, data.class_names, "validation")
+    recipe.check_resolution(data.resolution)
+    if network is not None:
+        check_small(network, recipe)
 
 
 def check_training(trial: Trial, data: Dataset, spec: NetworkSpec, dtype: Any) -> None:

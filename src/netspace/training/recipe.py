@@ -120,10 +120,15 @@ class TrainingRecipe:
         return self.small_resolution
 
     def check_resolution(self, resolution: int) -> None:
-        """Check that data at a resolution [pixels] are larger than `small_resolution`. Raises: InputError.
+        """Check that data at a resolution [pixels] are larger than `shift` and `small_resolution`. Raises: InputError.
 
         >>> TrainingRecipe(small_resolution=20).check_resolution(28)
         """
+        if self.shift >= resolution:
+            raise InputError(
+                f"shift (={self.shift}) must be below the resolution (={resolution}) [pixels]; the nearest is "
+                f"{resolution - 1}"
+            )
         if self.small_resolution is not None and self.small_resolution >= resolution:
             raise InputError(
                 f"small_resolution (={self.small_resolution}) must be below the resolution (={resolution}) [pixels]"

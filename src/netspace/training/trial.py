@@ -47,13 +47,7 @@ class Trial:
         if self.recipe.precision == AUTO:
             raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
         whole(self, "threads", InputError, maximum=MOST_THREADS)
-        if self.recipe.small_resolution is not None:
-            try:
-                sides(self.network, self.recipe.small_resolution)
-            except SpecError as problem:
-                raise InputError(
-                    f"recipe.small_resolution (={self.recipe.small_resolution}) leaves no pixels: {problem}"
-                ) from None
+        check_small(self.network, self.recipe)
 
     @property
     def id(self) -> str:
@@ -68,6 +62,17 @@ class Trial:
         """
         text = f"{self.network.digest}:{self.seed}:{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def check_small(network: NetworkSpec, recipe: TrainingRecipe) -> None:
+    """Check that a recipe's small images leave a network pixels. Raises: InputError."""
+    if recipe.small_resolution is not None:
+        try:
+            sides(network, recipe.small_resolution)
+        except SpecError as problem:
+            raise InputError(
+                f"recipe.small_resolution (={recipe.small_resolution}) leaves no pixels: {problem}"
+            ) from None
 
 
 def check_kernels(choice: Any, backend: str, allowed: Sequence[str] = KERNELS) -> None:
@@ -120,7 +125,8 @@ class TrialResult:
     """What became of a trial.
 
     `error` is the validation error at the last epoch, in [0, 1]; None unless finished. A trial that diverged
-    (non-finite loss) or failed (`reason` says why) stays in every distribution as mass above all errors.
+    (non-finite loss) or failed (`reason` says why) stays in every distribution as mass above all errors. Of one that
+    finished, `reason` says what was unlike its trial, such as batches that were taken in parts.
     `seconds` is the wall time; `images` counts training images seen.
     """
 
