@@ -1,4 +1,4 @@
-"""Every error that netspace raises on purpose, as one family.
+"""Every error that netspace raises on purpose, as one family::
 
     NetspaceError
     ├── InputError (ValueError)            what was asked cannot be done; nothing was written
@@ -14,8 +14,8 @@
     └── ExecutionError (RuntimeError)      work that was begun and could not be finished
         └── Stopped                        work that was asked to end and has saved how far it is
 
-Beside it stands one warning, `FallbackWarning`, for what goes on in another way.
-`InputError` and `MissingFrameworkError` end a command with exit code 2 (wrong usage), all others with 1.
+`FallbackWarning` stands beside it, for what goes on in another way. `InputError` and `MissingFrameworkError` end a
+command with exit code 2 (wrong usage), all others with 1.
 """
 
 import difflib
