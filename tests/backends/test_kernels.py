@@ -205,8 +205,21 @@ class TestProduct:
             nn.Conv2d(8, 8, 3, groups=8, padding=1, bias=False),
             nn.Conv2d(8, 8, 3, groups=2, bias=False),
             nn.Conv2d(8, 8, 5, groups=2, padding=2, bias=False),
+            nn.Conv2d(8, 16, 3, groups=4, padding=1, bias=False),
         ],
-        ids=["bias", "groups", "kernel", "odd-in", "odd-out", "wide", "odd-groups", "single", "unpadded", "kernel-5"],
+        ids=[
+            "bias",
+            "groups",
+            "kernel",
+            "odd-in",
+            "odd-out",
+            "wide",
+            "odd-groups",
+            "single",
+            "unpadded",
+            "kernel-5",
+            "widening",
+        ],
     )
     def test_is_not_for_other_convolutions(self, conv: nn.Conv2d) -> None:
         assert own_form(conv) is None

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from netspace.backends import get_backend
+from netspace.backends.torch_memory import MicroBatches
 from netspace.errors import Stopped
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.training.checkpoint import Checkpoint
@@ -155,3 +156,14 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing(digits, tmp_path, cap
     plain = train(trial, digits, Checkpoint(tmp_path / "none", trial, VERSIONS))
     assert train(trial, digits, Checkpoint(tmp_path / "file", trial, VERSIONS, every=0.0)) == plain
     assert "no checkpoint could be written" in capsys.readouterr().err
+
+
+def test_a_training_that_has_become_another_is_not_saved_but_begun_again(digits, tmp_path, capsys, monkeypatch):
+    trial = of_digits(digits)
+    plain = train(trial, digits, Checkpoint(tmp_path, trial, VERSIONS))
+    monkeypatch.setattr(MicroBatches, "note", "out of memory: batches were taken in parts")
+    stop_after(2, trial, digits, tmp_path)
+    assert kept(tmp_path) == []
+    assert "no checkpoint is written (out of memory: batches were taken in parts)" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert train(trial, digits, Checkpoint(tmp_path, trial, VERSIONS)) == plain

@@ -80,7 +80,8 @@ def own_form(conv: nn.Module) -> Forward | None:
         return partial(compute, torch.ops.netspace.pointwise)
     # Single channels at stride 1 are left to oneDNN, which is as fast.
     narrow = conv.weight.shape[1] in ((2, 4, 8) if conv.stride == (1, 1) else (1, 2, 4, 8))
-    if conv.kernel_size == (3, 3) and conv.padding == (1, 1) and conv.groups > 1 and narrow:
+    square = conv.kernel_size == (3, 3) and conv.padding == (1, 1) and conv.in_channels == conv.out_channels
+    if square and conv.groups > 1 and narrow:
         return partial(compute, torch.ops.netspace.grouped)
     return None
 

@@ -43,7 +43,11 @@ def load_operators() -> None:
 
 @functools.cache
 def has_products() -> bool:
-    """Return whether the processor multiplies pairs in bfloat16, so that there are `pointwise` and `grouped`."""
+    """Return whether the processor multiplies pairs in bfloat16, so that there are `pointwise` and `grouped`.
+
+    Raises: ExecutionError without a compiler.
+    """
+    load_operators()
     return hasattr(torch.ops.netspace, "pointwise")
 
 

@@ -1,6 +1,6 @@
 """All that a step of PyTorch's training changes, as named arrays and back: weights, momentum, generators."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -14,18 +14,28 @@ from netspace.errors import CheckpointError
 class TorchState:
     """The state of an optimiser, of generators of random numbers, and of all modules that are given by name.
 
-    An averaged network beside the trained one, say, is one more module.
+    An averaged network beside the trained one, say, is one more module. `unsaved` says why a training is not to be gone
+    on with, where it has become another than its trial's; None as long as it is that.
     """
 
     def __init__(
-        self, optimiser: torch.optim.Optimizer, generators: Mapping[str, torch.Generator], **modules: nn.Module
+        self,
+        optimiser: torch.optim.Optimizer,
+        generators: Mapping[str, torch.Generator],
+        *,
+        unsaved: Callable[[], str | None] = lambda: None,
+        **modules: nn.Module,
     ) -> None:
+        self._unsaved = unsaved
         self._optimiser = optimiser
         self._generators = generators
         self._modules = modules
 
     def arrays(self) -> Arrays:
-        """Return the state; the arrays share memory with it."""
+        """Return the state; the arrays share memory with it. Raises: CheckpointError where it is not to be saved."""
+        why = self._unsaved()
+        if why is not None:
+            raise CheckpointError(why)
         tensors = self._tensors() | self._momenta()
         tensors |= {f"generators/{name}": generator.get_state() for name, generator in self._generators.items()}
         return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}

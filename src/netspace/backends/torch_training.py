@@ -184,7 +184,7 @@ def train(
             begun=begun,
             part=ranks.part(recipe.batch_size),
             checkpoint=checkpoint,
-            state=TorchState(optimiser, generators, **modules),
+            state=TorchState(optimiser, generators, unsaved=lambda: micro.note, **modules),
         )
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged

@@ -39,7 +39,7 @@ class State(Protocol):
     """All that training changes, as a backend knows it."""
 
     def arrays(self) -> Arrays:
-        """Return it as named arrays."""
+        """Return it as named arrays. Raises: CheckpointError where it is not to be gone on with."""
         ...
 
     def restore(self, given: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -84,7 +84,7 @@ class Checkpoint:
     def epoch_done(self, state: State, curve: Sequence[EpochRecord], seconds: float) -> None:
         """Write a checkpoint if it is time. Raises: Stopped where the trial is to end now.
 
-        One that cannot be written is told and costs nothing but what it would have saved.
+        One that cannot or must not be written is told and costs nothing but what it would have saved.
         """
         if not self.stop and time.monotonic() - self._last < self._every:
             return
@@ -92,6 +92,8 @@ class Checkpoint:
             self._write(state.arrays(), curve, seconds)
         except OSError as problem:
             _say(f"no checkpoint could be written ({problem.strerror}); training goes on")
+        except CheckpointError as problem:
+            _say(f"no checkpoint is written ({problem}); training goes on")
         self._last = time.monotonic()
         if self.stop:
             raise Stopped(f"stopped after epoch {len(curve)}")

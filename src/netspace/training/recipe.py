@@ -160,7 +160,7 @@ PRESETS = {
 
 "paper" is the default one, "chapter" that of *Dive into Deep Learning*, section 8.8, at a constant rate without
 momentum and decay. "proxy-1", "proxy-4" and "full" are one training at three lengths, each annealed to zero within its
-own; how well the first two rank networks as the last does stands in `docs/recipes.md`.
+own; `benchmarks/proxies.py` measures how well the first two rank networks as the last does.
 """
 
 
