@@ -4,6 +4,7 @@ All fields of `StudySpec` but those in `NOT_IDENTITY` decide the results, and so
 are planned, the plan is part of it: what was judged early must not be judged again by other rules.
 """
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -62,7 +63,8 @@ class ComparisonChoice:
 
     With `looks` the verdicts are judged that many times while the study grows, each time at a stricter level, and the
     study may stop when they are decided; without, once. `assisted` looks besides, each time, which space is better by
-    what covariates tell, and takes a pair for decided where that is shown.
+    what covariates tell, and takes a pair for decided where that is shown. Of the spaces only `pairs` are compared, and
+    share the risk; without, every pair is.
     """
 
     margin: float = 0.10
@@ -70,9 +72,12 @@ class ComparisonChoice:
     level: float = 0.95
     looks: int | None = None
     assisted: bool = False
+    pairs: tuple[tuple[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
         Criteria(**self.terms)
+        if self.pairs is not None and len(set(map(frozenset, self.pairs))) != max(1, len(self.pairs)):
+            raise InputError(f"pairs (={[*map(list, self.pairs)]}) must name at least one pair of spaces, and each once")
         if self.looks is not None:
             whole(self, "looks", InputError, minimum=2)
         elif self.assisted:
@@ -88,8 +93,8 @@ class ComparisonChoice:
 
     @property
     def once(self) -> "ComparisonChoice":
-        """The same terms for a study that is judged once."""
-        return replace(self, looks=None, assisted=False)
+        """The same terms for a study of other spaces that is judged once."""
+        return replace(self, looks=None, assisted=False, pairs=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +198,10 @@ class StudySpec:
         for position, name in enumerate(names):
             if name in names[:position]:
                 raise InputError(f"spaces[{position}].name (={name!r}) is taken; give each space its own name")
+        for position, pair in enumerate(self.comparison.pairs or ()):
+            if pair[0] == pair[1] or not set(pair) <= set(names):
+                told = f"comparison.pairs[{position}] (={list(pair)})"
+                raise InputError(f"{told} must be two different spaces of the study, which are {', '.join(names)}")
         check_kernels(self, self.backend, (*KERNELS, AUTO))
         whole(self, "threads", InputError, maximum=MOST_THREADS)
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
@@ -224,6 +233,12 @@ class StudySpec:
     def looks(self) -> tuple[int, ...]:
         """After how many networks of each space the verdicts are judged; empty where they are judged once."""
         return () if self.comparison.looks is None else planned_looks(self.networks, self.comparison.looks)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of spaces that are compared."""
+        every = itertools.combinations([choice.name for choice in self.spaces], 2)
+        return tuple(every) if self.comparison.pairs is None else self.comparison.pairs
 
     def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
         """Return all that decides the result of each network, and the plan of the looks, as plain data.

@@ -1,8 +1,6 @@
 """What a study tells: its verdicts, how the assumptions stand, and all that its page says, by the terms of its file."""
 
-import itertools
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -44,7 +42,9 @@ def judge(spec: StudySpec, populations: Sequence[Population], *, normalised: str
     trained = [population for population in populations if population.trained]
     if normalised is not None:
         terms |= {"measure": normalised, "complexity": complexities(trained, normalised)}
-    return compare_all({p.name: p.errors for p in trained}, **terms) if len(trained) > 1 else ()
+    if len(trained) < 2:
+        return ()
+    return compare_all({p.name: p.errors for p in trained}, **terms, pairs=spec.comparison.pairs)
 
 
 def judge_plan(
@@ -69,7 +69,8 @@ def _at_looks(
         raise InputError(
             f"normalised (={normalised!r}): this study plans looks, and at these only plain errors are judged"
         )
-    return compare_at_looks({one.name: one.leading_errors for one in populations}, looks, **comparison.terms)
+    errors = {one.name: one.leading_errors for one in populations}
+    return compare_at_looks(errors, looks, **comparison.terms, pairs=comparison.pairs)
 
 
 def judge_assisted(
@@ -80,13 +81,13 @@ def judge_assisted(
     Raises: InputError for a study that plans looks without covariates.
     """
     if not spec.looks:
-        return assisted_rows(populations, censuses, spec.comparison.level)
+        return assisted_rows(populations, censuses, spec.pairs, spec.comparison.level)
     if not spec.comparison.assisted:
         raise InputError(
             "this study plans looks, and at these only the errors themselves are judged; `assisted = true` beside "
             "`looks` in the file of a new study plans both"
         )
-    return assisted_at_looks(populations, censuses, spec.looks, spec.comparison.level)
+    return assisted_at_looks(populations, censuses, spec.pairs, spec.looks, spec.comparison.level)
 
 
 def decided_pairs(verdicts: Sequence[Verdict], assisted: Sequence[Mapping[str, Any]]) -> set[tuple[str, ...]]:
@@ -113,7 +114,7 @@ def undecided_spaces(
     assisted = judge_assisted(spec, populations, censuses) if censuses is not None else ()
     decided = decided_pairs(judge(spec, populations), assisted)
     names = [space.name for space in spec.spaces]
-    waiting = [pair for pair in itertools.combinations(names, 2) if pair not in decided]
+    waiting = [pair for pair in spec.pairs if pair not in decided]
     return [name for name in names if any(name in pair for pair in waiting)]
 
 
@@ -240,11 +241,10 @@ def study_facts(spec: StudySpec, data: Dataset, fallback: str | None = None) -> 
 def looks_in_words(spec: StudySpec) -> str:
     """Return when a study looks, and from how many networks on a look can decide anything."""
     comparison, looks = spec.comparison, spec.looks
-    pairs = math.comb(len(spec.spaces), 2)
     fewest = [
         fewest_networks(
             comparison.margin,
-            Criteria(**comparison.terms, comparisons=pairs, look=Look(number=number, planned=looks)).alpha,
+            Criteria(**comparison.terms, comparisons=len(spec.pairs), look=Look(number=number, planned=looks)).alpha,
         )
         for number in range(1, len(looks) + 1)
     ]

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from netspace.errors import InputError
-from netspace.stats import VerdictKind, compare, compare_all
+from netspace.stats import VerdictKind, compare, compare_all, compare_at_looks
 
 
 def even(centre: float, spread: float, n: int) -> np.ndarray:
@@ -34,6 +34,19 @@ def test_a_pair_is_held_to_its_part_of_the_risk_whatever_the_others_say() -> Non
         first = compare_all({**close, "c": other})[0]
         assert first.kind is VerdictKind.UNDECIDED
         assert first.criteria.alpha == pytest.approx(0.05 / 3)
+
+
+def test_chosen_pairs_alone_are_judged_and_share_the_risk() -> None:
+    close = {"a": even(0.300, 0.05, 500), "b": even(0.307, 0.05, 500), "c": even(0.5, 0.05, 500)}
+    (one,) = compare_all(close, pairs=[("b", "a")])
+    assert one.names == ("b", "a")
+    assert one.criteria.alpha == pytest.approx(0.05)
+    assert one.kind is VerdictKind.B_MAJORISES
+    # A pair that has no results yet keeps its part of the risk, so that later results change no verdict.
+    (same,) = compare_all(close, pairs=[("b", "a"), ("a", "not yet")])
+    assert same.criteria.alpha == pytest.approx(0.025)
+    at_looks = compare_at_looks(close, (250, 500), pairs=[("a", "c")])
+    assert [verdict.names for verdict in at_looks] == [("a", "c")]
 
 
 def test_two_neighbours_at_the_edge_of_the_margin_are_seldom_called_equivalent() -> None:

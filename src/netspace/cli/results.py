@@ -119,12 +119,12 @@ def _points(difference: float | None) -> str:
     return f"{100 * difference:+.2f}" if math.isfinite(difference) else "no limit"
 
 
-def print_looks(looks: Sequence[int], decided: int, spaces: int) -> None:
+def print_looks(looks: Sequence[int], decided: int, pairs: int) -> None:
     """Say, of a study that plans looks, when they come and how many pairs they have decided."""
     from netspace.findings.words import count
 
-    pairs, at = count(spaces * (spaces - 1) // 2, "pair"), ", ".join(map(str, looks))
-    console().print(f"looks at {at} networks of every space: {decided} of {pairs} decided", soft_wrap=True)
+    of, at = count(pairs, "pair"), ", ".join(map(str, looks))
+    console().print(f"looks at {at} networks of every space: {decided} of {of} decided", soft_wrap=True)
 
 
 def print_assisted(rows: Sequence[dict[str, Any]]) -> None:

@@ -132,7 +132,7 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
         return
     print_status(study.spec.name, populations)
     if looks:
-        print_looks(study.spec.looks, len(decided), len(populations))
+        print_looks(study.spec.looks, len(decided), len(study.spec.pairs))
     for name in study.checks():
         if name in checked:
             print_status(f"check {name}", checked[name])

@@ -1,6 +1,5 @@
 """Which of two spaces is better, by their trained networks and by what fresh draws of the spaces say for nothing."""
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -68,9 +67,9 @@ def known_spaces(populations: Sequence[Population], censuses: Mapping[str, Sampl
 
 
 def assisted_rows(
-    populations: Sequence[Population], censuses: Mapping[str, Sample], level: float
+    populations: Sequence[Population], censuses: Mapping[str, Sample], pairs: Sequence[tuple[str, str]], level: float
 ) -> list[dict[str, Any]]:
-    """Return a row per pair of spaces, as plain data; `p_adjusted` holds for all pairs together (Holm).
+    """Return a row per pair of spaces that has results, as plain data; `p_adjusted` holds for all together (Holm).
 
     A pair is `shown` to differ where that is below `alpha`.
     """
@@ -78,17 +77,21 @@ def assisted_rows(
     if len(trained) < 2:
         return []
     samples = assist(known_spaces(trained, censuses))
-    pairs = list(itertools.combinations(samples, 2))
-    found = [assisted_difference(samples[a], samples[b], level=level) for a, b in pairs]
+    there = [(a, b) for a, b in pairs if a in samples and b in samples]
+    found = [assisted_difference(samples[a], samples[b], level=level) for a, b in there]
     adjusted = holm([one.p_value for one in found]).tolist()
     return [
         _row(pair, one, censuses, level) | {"p_adjusted": p, "alpha": 1.0 - level, "shown": p <= 1.0 - level}
-        for pair, one, p in zip(pairs, found, adjusted, strict=True)
+        for pair, one, p in zip(there, found, adjusted, strict=True)
     ]
 
 
 def assisted_at_looks(
-    populations: Sequence[Population], censuses: Mapping[str, Sample], planned: tuple[int, ...], level: float
+    populations: Sequence[Population],
+    censuses: Mapping[str, Sample],
+    pairs: Sequence[tuple[str, str]],
+    planned: tuple[int, ...],
+    level: float,
 ) -> list[dict[str, Any]]:
     """Return a row per pair of spaces, as of the planned look that shows which is better, else of its last one so far.
 
@@ -99,9 +102,11 @@ def assisted_at_looks(
     leading = {population.name: len(population.leading_errors) for population in populations}
     begun = [population for population in populations if leading[population.name] >= planned[0]]
     known = known_spaces(begun, censuses)
-    risk = (1.0 - level) / math.comb(len(populations), 2)
+    risk = (1.0 - level) / len(pairs)
     rows = []
-    for pair in itertools.combinations(known, 2):
+    for pair in pairs:
+        if not all(name in known for name in pair):
+            continue
         row: dict[str, Any] = {}
         for number, networks in enumerate(planned, start=1):
             if min(leading[name] for name in pair) < networks or row.get("shown"):
@@ -109,7 +114,7 @@ def assisted_at_looks(
             samples = assist({name: _first(known[name], networks) for name in pair})
             alpha = Look(number=number, planned=planned).alpha(risk, GROWTH)
             found = assisted_difference(*samples.values(), level=1.0 - alpha)
-            look = {"look": number, "looks": len(planned), "pairs": math.comb(len(populations), 2), "alpha": alpha}
+            look = {"look": number, "looks": len(planned), "pairs": len(pairs), "alpha": alpha}
             row = _row(pair, found, censuses, level) | look | {"shown": found.p_value <= alpha}
         rows.append(row)
     return rows

@@ -122,8 +122,12 @@ def compare_all(
     level: float = 0.95,
     complexity: Mapping[str, ArrayLike] | None = None,
     measure: str = "complexity",
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge every pair of populations, in the mapping's order, so that `level` holds for all claims together.
+
+    `pairs`, chosen before any error was seen, takes the place of every pair: only these are judged, those of them whose
+    populations are both there, and they alone share the risk.
 
     The pairs share the risk evenly (Bonferroni), so that none depends on another one's networks. Holm's correction
     would hand on the risk of a pair that wins a claim; but such a pair could have won a false one as well, and at the
@@ -136,10 +140,10 @@ def compare_all(
     errors = {name: checked_errors(given, name) for name, given in populations.items()}
     if complexity is not None and set(complexity) != set(errors):
         raise InputError(f"complexity names {list(complexity)}, and must name what populations does: {list(errors)}")
-    pairs = list(itertools.combinations(errors, 2))
-    criteria = Criteria(margin=margin, median_margin=median_margin, level=level, comparisons=len(pairs))
+    planned_pairs = list(itertools.combinations(errors, 2)) if pairs is None else list(pairs)
+    criteria = Criteria(margin=margin, median_margin=median_margin, level=level, comparisons=len(planned_pairs))
     verdicts = []
-    for a, b in pairs:
+    for a, b in _there(planned_pairs, errors):
         both = None if complexity is None else (complexity[a], complexity[b])
         verdicts.append(_judge(_pair((errors[a], errors[b]), (a, b), both, measure), (a, b), criteria))
     return tuple(verdicts)
@@ -152,12 +156,13 @@ def compare_at_looks(
     margin: float = 0.10,
     median_margin: float = 0.005,
     level: float = 0.95,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[Verdict, ...]:
     """Judge every pair at each planned look until it is decided, so that `level` holds for all claims at all looks.
 
     Each population holds errors in the order of its networks, and may still grow: look k takes exactly the first
     `planned[k]` of both, and waits until they are there. A pair's verdict is that of the look that decided it, else
-    of its last look; a pair that had none yet has no verdict.
+    of its last look; a pair that had none yet has no verdict. `pairs` as in `compare_all`.
     Raises: InputError for fewer than two populations, looks that do not increase, or as `compare` does.
     """
     if len(populations) < 2:
@@ -167,19 +172,25 @@ def compare_at_looks(
     errors = {
         name: checked_errors(given, name) if np.size(given) else np.empty(0) for name, given in populations.items()
     }
-    pairs = list(itertools.combinations(errors, 2))
+    planned_pairs = list(itertools.combinations(errors, 2)) if pairs is None else list(pairs)
     criteria = tuple(
         Criteria(
             margin=margin,
             median_margin=median_margin,
             level=level,
-            comparisons=len(pairs),
+            comparisons=len(planned_pairs),
             look=Look(number=number, planned=planned),
         )
         for number in range(1, len(planned) + 1)
     )
-    verdicts = (_judge_at_looks(errors[a], errors[b], (a, b), criteria) for a, b in pairs)
+    there = _there(planned_pairs, errors)
+    verdicts = (_judge_at_looks(errors[a], errors[b], (a, b), criteria) for a, b in there)
     return tuple(verdict for verdict in verdicts if verdict is not None)
+
+
+def _there(pairs: Sequence[tuple[str, str]], errors: Mapping[str, FloatArray]) -> list[tuple[str, str]]:
+    """Return those pairs whose populations are both there."""
+    return [pair for pair in pairs if all(name in errors for name in pair)]
 
 
 def _judge_at_looks(
