@@ -77,7 +77,7 @@ class ComparisonChoice:
     def __post_init__(self) -> None:
         Criteria(**self.terms)
         if self.pairs is not None and len(set(map(frozenset, self.pairs))) != max(1, len(self.pairs)):
-            raise InputError(f"pairs (={[*map(list, self.pairs)]}) must name at least one pair of spaces, and each once")
+            raise InputError(f"pairs (={[*map(list, self.pairs)]}) must name at least one pair, and each once")
         if self.looks is not None:
             whole(self, "looks", InputError, minimum=2)
         elif self.assisted:
