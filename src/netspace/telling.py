@@ -191,6 +191,7 @@ def tell(
         ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),
         importance=importance(populations, spaces) if while_waiting or not waiting else None,
         assumptions=judge_assumptions(spec, populations, checked, verdicts),
+        pairs=spec.comparison.pairs or (),
     )
 
 

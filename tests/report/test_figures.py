@@ -1,5 +1,6 @@
 """What figures plot is what the populations hold: exact steps, every network, every failure."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -24,13 +25,19 @@ from netspace.report import (
 )
 from netspace.report.crowds import MOST_MARKS
 from netspace.report.curves import MOST_STEPS, _curve, curves
+from netspace.report.figures import pair_figure
 from netspace.report.images import pdf, png, svg
 from netspace.report.look import space_look
 from netspace.stats import EDF, complexity_weights
 from netspace.storage.population import Population
 from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
 
-FIGURES = [edf_figure, complexity_figure, parameter_figure, staircase_figure, learning_curve_figure]
+
+def every_pair(populations: tuple[Population, ...]) -> Figure:
+    return pair_figure(populations, list(itertools.combinations((one.name for one in populations), 2)))
+
+
+FIGURES = [edf_figure, every_pair, complexity_figure, parameter_figure, staircase_figure, learning_curve_figure]
 
 EDGE_CASES = {
     "none": (),
@@ -69,6 +76,17 @@ def test_edf_is_drawn_as_its_exact_steps(populations: tuple[Population, ...]) ->
         np.testing.assert_array_equal(y[1:-1], shares)
         assert (x[0], y[0]) == (100 * errors[0], 0.0)
         assert y[-1] == shares[-1]
+
+
+def test_a_pair_is_drawn_as_the_two_curves_of_its_spaces_alone(populations: tuple[Population, ...]) -> None:
+    a, b = populations[:2]
+    figure = pair_figure(populations, [(b.name, a.name), (a.name, "not in the study")])
+    assert len(figure.axes) == 1
+    for position, one in enumerate((a, b)):
+        (line,) = lines_with(figure, f"edf-{position}")
+        np.testing.assert_array_equal(np.asarray(line.get_xdata())[1:-1], 100 * EDF(errors=one.errors).steps[0])
+    assert not lines_with(figure, "edf-2")
+    assert f"{b.name} and {a.name}" in all_words(figure)
 
 
 def test_edf_shows_failures_as_mass_that_the_curve_does_not_reach(

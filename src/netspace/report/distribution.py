@@ -41,7 +41,7 @@ def draw_distributions(
     sheet.write(0.0, sheet.height - 12.0, f"share of networks with at most this error{alike}")
     for position, edf in enumerate(edfs):
         if edf is not None:
-            _draw(axes, edf, position, (scale.low, scale.high))
+            draw_curve(axes, edf, position, (scale.low, scale.high))
     if all(edf is None for edf in edfs):
         sheet.write(_LEFT + across / 2, _BOTTOM + under + up / 2, "no network trained yet", ha="center")
     right = _LEFT + across
@@ -81,7 +81,7 @@ def _frame(axes: "Axes", words: str) -> None:
     axes.set_xlabel(words, labelpad=6.0)
 
 
-def _draw(axes: "Axes", edf: Curve, position: int, limits: tuple[float, float]) -> None:
+def draw_curve(axes: "Axes", edf: Curve, position: int, limits: tuple[float, float]) -> None:
     """Draw an EDF: up at each error, level in between, and level from the last one to the right edge.
 
     Its band begins at the left edge, where no network was as good: one that is drawn next may be.

@@ -12,6 +12,7 @@ from netspace.report import lines, scatter
 from netspace.report.bars import importance_panels
 from netspace.report.distribution import draw_distributions
 from netspace.report.look import TEXT_SIZE, figure_style, space_look
+from netspace.report.pairs import pair_panels
 from netspace.report.panel import AXES_LEFT, Panel
 from netspace.report.sample_panels import cost_panels, marginal_panels
 from netspace.report.sheet import SAMPLE_WIDTH, Sheet
@@ -40,6 +41,12 @@ def edf_figure(
     """
     with figure_style():
         return draw_distributions(populations, width, height, beside=width >= 600.0, weighing=weighing).figure
+
+
+def pair_figure(populations: Sequence[Population], pairs: Sequence[tuple[str, str]]) -> "Figure":
+    """Return the EDFs of each pair of spaces, two to a panel, with their 95 % bands."""
+    drawn = pair_panels(populations, pairs)
+    return compose(drawn, title="The pairs that were asked about", columns=columns_for(len(drawn)))
 
 
 def complexity_figure(populations: Sequence[Population]) -> "Figure":

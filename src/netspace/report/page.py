@@ -11,7 +11,7 @@ from typing import Any
 from netspace.findings import readings
 from netspace.findings.assumptions import Assumption, Standing
 from netspace.findings.importance import ImportanceFound
-from netspace.report import bars, cards, crowds, figures, found_tables, lines, networks, scatter, tables
+from netspace.report import bars, cards, crowds, figures, found_tables, lines, networks, pairs, scatter, tables
 from netspace.report.curves import MOST_STEPS, curves
 from netspace.report.look import space_look
 from netspace.report.script_data import as_json, script_data
@@ -36,7 +36,7 @@ class StudyReport:
 
     `assisted` are sentences on what covariates tell of pairs of spaces; `planned_looks` is JSON for the tables, empty
     where the study is judged once. `ranges` are rows of `findings.ranges`; without
-    `importance` nothing is said of what matters.
+    `importance` nothing is said of what matters. `pairs` are those that the study names.
     """
 
     title: str
@@ -50,6 +50,7 @@ class StudyReport:
     ranges: tuple[Mapping[str, Any], ...] = ()
     importance: ImportanceFound | None = None
     assumptions: tuple[Assumption, ...] = ()
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 def render(report: StudyReport, *, version: str = "") -> str:
@@ -77,6 +78,7 @@ def render(report: StudyReport, *, version: str = "") -> str:
         spaces=[{"name": printable(p.name), "hue": space_look(k).hue} for k, p in enumerate(populations)],
         legend=functools.partial(_legend, populations),
         **_curves(populations),
+        pairs=families(asked := pairs.pair_panels(populations, report.pairs), "pair", figures.columns_for(len(asked))),
         **_panels(populations, report.ranges),
         constants=[f"{title.lower()} {value:g}" for title, value in readings.constants(populations)],
         range_head=found_tables.RANGE_HEAD,

@@ -51,6 +51,8 @@ def _files(report: StudyReport) -> Iterator[tuple[str, bytes]]:
         "staircases": functools.partial(figures.staircase_figure, populations, best=BEST),
         "learning_curves": functools.partial(figures.learning_curve_figure, populations),
     }
+    if report.pairs:
+        drawn["pairs"] = functools.partial(figures.pair_figure, populations, report.pairs)
     if report.importance is not None:
         drawn["importance"] = functools.partial(figures.importance_figure, report.importance.forests, populations)
     for name, draw in drawn.items():
