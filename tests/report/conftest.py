@@ -145,6 +145,7 @@ def report(populations: tuple[Population, ...]) -> StudyReport:
         verdicts=compare_all({p.name: p.errors for p in populations}),
         facts={"data set": "Fashion-MNIST & friends", "seed": "0"},
         notes=("the <i>band</i> is wide",),
+        pairs=(("regnetx", "anynetx_a"),),
     )
 
 
