@@ -257,7 +257,7 @@ def test_the_table_holds_the_distribution(page: str, populations: tuple[Populati
 def test_pictures_say_what_is_seen(page: str) -> None:
     drawings = [a for tag, a in Reader(page).tags if tag == "svg"]
     told = [a["aria-label"] for a in drawings if a.get("role") == "img"]
-    assert len(told) == 3 + 3 + 20 + 3 + 3
+    assert len(told) == 3 + 1 + 3 + 20 + 3 + 3
     assert all(len(label) > 40 and label.rstrip()[-1] in ".)" for label in told)
     assert all(a.get("aria-hidden") == "true" for a in drawings if "role" not in a)
 
