@@ -12,7 +12,10 @@ than once. A fault that a network itself brings (it takes too much, say) has to 
 
 import argparse
 import contextlib
+import ctypes
+import datetime
 import functools
+import itertools
 import os
 import resource
 import shutil
@@ -118,13 +121,14 @@ class Place:
                 os._exit(code)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
-    def command(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """Run the study by the command that a user types."""
+    def command(self, *before: str, **environment: str | None) -> subprocess.Popen[str]:
+        """Run the study by the command that a user types; a variable that is None is not there."""
         self.runs += 1
-        line = [sys.executable, "-m", "netspace", "run", str(self.file), "--output", str(self.folder / "out"), *words]
+        line = [*before, sys.executable, "-m", "netspace", "run", str(self.file), "--output", str(self.folder / "out")]
+        given = {**os.environ, **environment}
         return subprocess.Popen(
             line,
-            env={**os.environ, **environment},
+            env={name: value for name, value in given.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -231,10 +235,55 @@ def closed_output(place: Place) -> None:
     expect(place, "the next run", place.drive(), 0)
 
 
-def odd_place(place: Place) -> None:
-    driver = place.command(LC_ALL="C", PYTHONCOERCECLOCALE="0", TERM="dumb")
-    _, said = driver.communicate(timeout=PATIENCE)
-    expect(place, "its exit code", (driver.returncode, said), (0, ""))
+def in_a(*before: str, **environment: str | None) -> Callable[[Place], None]:
+    """A machine on which little is as usual."""
+
+    def happens(place: Place) -> None:
+        driver = place.command(*before, **environment)
+        _, said = driver.communicate(timeout=PATIENCE)
+        place.said.write_text(said)
+        expect(place, "its exit code", (driver.returncode, "Traceback" in said), (0, False))
+        expect(place, "whether there is a page", (place.folder / "out" / "report.html").is_file(), True)
+
+    return happens
+
+
+WITHOUT_INPUT = ("sh", "-c", 'exec "$@" <&-', "sh")
+CUT_OFF = ("unshare", "--net")
+
+
+def no_network(place: Place) -> None:
+    """Sockets are refused, and written down; and where that is allowed, the machine really has no network."""
+    asked = place.folder / "asked.txt"
+    path = os.pathsep.join([str(Path(__file__).parent / "offline"), os.environ["PYTHONPATH"]])
+    allowed = shutil.which(CUT_OFF[0]) and subprocess.run([*CUT_OFF, "true"], stderr=subprocess.DEVNULL).returncode == 0
+    in_a(*CUT_OFF if allowed else (), PYTHONPATH=path, OFFLINE_LOG=str(asked))(place)
+    expect(place, "what was asked of a network", asked.read_text() if asked.exists() else "", "")
+
+
+class JumpingClock(datetime.datetime):
+    """A clock that is set back or forth by years whenever somebody looks."""
+
+    jumps = itertools.cycle((0, -20, 15, -3, 40))
+
+    @classmethod
+    def now(cls, tz: datetime.tzinfo | None = None) -> "JumpingClock":
+        return cls.fromtimestamp(time.time(), tz)
+
+
+def clock_jumps(place: Place) -> None:
+    def before() -> None:
+        true = time.time
+        time.time = lambda: true() + 365 * 86400 * next(JumpingClock.jumps)  # type: ignore[assignment]
+        time.time_ns = lambda: int(1e9 * time.time())  # type: ignore[assignment]
+        datetime.datetime = JumpingClock  # type: ignore[misc]
+
+    executor = ProcessExecutor(2, limits=Limits(seconds=PATIENCE, silence=60.0), logs=place.folder / "out" / "logs")
+    expect(place, "the first run", place.drive(executor, fault="recorded:2", before=before), KILLED)
+    expect(place, "the next run", place.drive(executor, before=before), 0)
+    with Store.open(place.folder / "out") as store:
+        years = [attempt["ended"][:4] for attempt in store.attempts()]
+    expect(place, f"whether attempts ended in other years ({years})", len(set(years)) > 2, True)
 
 
 # What befalls files.
@@ -247,6 +296,45 @@ def torn_checkpoint(place: Place) -> None:
     for path in saved:
         if "000003" in path.name:
             path.write_bytes(path.read_bytes()[:-9])
+    expect(place, "the next run", place.drive(), 0)
+
+
+def torn_store(place: Place) -> None:
+    """Cut inside the first page, between two pages, and by a byte; `tests/storage` cuts it in more places."""
+    expect(place, "the end of the driver", place.drive(fault="recorded:3"), KILLED)
+    store = place.folder / "out" / "study.db"
+    whole = store.read_bytes()
+    for kept in (2000, 8192, len(whole) - 1):
+        store.write_bytes(whole[:kept])
+        expect(place, f"a run with {kept} of {len(whole)} bytes", place.drive(), FAILED)
+        expect(place, "what it says", place.said.read_text().count("\n"), 1)
+        expect(place, "whether it left the store alone", store.read_bytes() == whole[:kept], True)
+    store.write_bytes(whole)
+    expect(place, "the next run", place.drive(), 0)
+
+
+def bound_by_modes() -> None:
+    """Have the modes of files bind this process, as they do not bind root."""
+    if hasattr(libc := ctypes.CDLL(None), "capset"):
+        libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)())
+
+
+def read_only(place: Place) -> None:
+    out = place.folder / "out"
+
+    def before() -> None:
+        bound_by_modes()
+        original = Store.record
+
+        def record(store: Store, *entries: object) -> None:
+            original(store, *entries)  # type: ignore[arg-type]
+            out.chmod(0o555)
+
+        Store.record = record  # type: ignore[assignment, method-assign]
+
+    expect(place, "a run whose folder cannot be written any more", place.drive(before=before), FAILED)
+    out.chmod(0o755)
+    expect(place, "what stands", place.attempts("finished").total(), 1)
     expect(place, "the next run", place.drive(), 0)
 
 
@@ -350,11 +438,13 @@ def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]
     yield "worker KILLED in mid-trial", worker("SIGKILL"), 0
     yield "SIGUSR1 to the driver", stopped_by(signal.SIGUSR1), 0
     yield "TORN checkpoints", torn_checkpoint, 0
+    yield "TORN store", torn_store, 0
     yield "disk full", full_disk, 0
     yield "two drivers on one store", two_drivers, 0
     yield "data changed", data_changed, 0
     if short:
         return
+    yield "folder becomes read-only", read_only, 0
     yield "worker KILLED, checkpoint written", worker_at("written"), 0
     yield "worker KILLED, checkpoint renamed", worker_at("renamed"), 0
     yield "worker stopped (hung)", worker("SIGSTOP", silence=2.0), 0
@@ -368,7 +458,11 @@ def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]
     yield "Ctrl-C twice", stopped_by(signal.SIGINT, twice=True), 0
     yield "terminal closed (SIGHUP)", stopped_by(signal.SIGHUP), 0
     yield "closed standard output", closed_output, 0
-    yield "odd locale, no terminal", odd_place, 0
+    yield "locale C, no terminal", in_a(LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", TERM="dumb"), 0
+    yield "no home, no cache, no input", in_a(*WITHOUT_INPUT, HOME=None, XDG_CACHE_HOME="/dev/null/no"), 0
+    yield "no folder for temporary files", in_a(TMPDIR="/dev/null/no", MPLCONFIGDIR="/dev/null/no"), 0
+    yield "no network at all", no_network, 0
+    yield "clock set back and forth", clock_jumps, 0
     yield "study file edited", edited("epochs = 4", "epochs = 5"), 0
     yield "results twice and late", duplicates, 0
 

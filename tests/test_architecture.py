@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
-GROUND = {"errors", "values", "checks", "faults", "files", "machine"}
+GROUND = {"errors", "values", "checks", "faults", "files", "machine", "privacy"}
 FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "findings", "report")
 MAY_IMPORT = {
     "errors": set(),
@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "faults": set(),
     "files": {"faults"},
     "machine": set(),
+    "privacy": set(),
     "networks": GROUND,
     "spaces": GROUND | {"networks"},
     "stats": {"errors"},

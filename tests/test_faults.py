@@ -6,7 +6,7 @@ import sys
 
 
 def test_a_driver_that_is_killed_and_a_torn_checkpoint_cost_nothing():
-    only = ("driver KILLED when recorded", "TORN")
+    only = ("driver KILLED when recorded", "TORN checkpoints")
     words = [word for name in only for word in ("--only", name)]
     command = [sys.executable, "benchmarks/faults.py", "--short", *words]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)

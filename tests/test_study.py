@@ -19,6 +19,7 @@ from netspace.machine import usable_cores
 from netspace.storage.store import Store
 from netspace.study import Study
 from netspace.telling import study_facts
+from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 
 
@@ -123,6 +124,26 @@ def test_a_trial_whose_worker_always_dies_stays_in_the_distribution(make):
     assert population.errors[1] == float("inf")
     assert "SIGKILL" in population.results[1].reason
     assert study.run(executor=Faulty(0)).trained == 0
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_trial_that_ran_out_of_memory_is_begun_again_once(make, monkeypatch, times):
+    study, plain = make("short"), make("plain")
+    plain.run(executor=InlineExecutor())
+    chosen, train, said = study.draw().trials["anynetx_a"][1].id, TorchBackend.train, []
+
+    def short(backend, trial, data, **options):
+        if trial.id == chosen and len(said) < times:
+            said.append(trial.id)
+            return TrialResult(trial_id=trial.id, status="failed", reason="out of memory: could not create a primitive")
+        return train(backend, trial, data, **options)
+
+    monkeypatch.setattr(TorchBackend, "train", short)
+    assert study.run(executor=InlineExecutor()).failures == times - 1
+    assert (numbers(study) == numbers(plain)) is (times == 1)
+    with Store.open(study.store_path) as store:
+        outcomes = [attempt["outcome"] for attempt in store.attempts() if attempt["trial"] == chosen]
+    assert outcomes == ["crashed", "finished" if times == 1 else "failed"]
 
 
 class Slow(Faulty):

@@ -13,7 +13,19 @@ import numpy as np
 
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
-from netspace.execution.executor import Crashed, Done, Event, Executor, Failed, Overran, Report, ShouldStop, Task, Work
+from netspace.execution.executor import (
+    Crashed,
+    Done,
+    Event,
+    Executor,
+    Failed,
+    Last,
+    Overran,
+    Report,
+    ShouldStop,
+    Task,
+    Work,
+)
 from netspace.faults import passing
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
@@ -24,7 +36,7 @@ from netspace.training.trial import EpochRecord, Trial, TrialResult
 OnProgress = Callable[["StudyProgress"], None]
 
 ATTEMPTS = 2
-"""How often a trial is begun whose worker process dies, before it is recorded as failed."""
+"""How often a trial is begun whose worker process dies or runs out of memory, before it is recorded as failed."""
 
 CRASHED = "crashed"
 OVERRAN = "overran"
@@ -180,11 +192,18 @@ class Run:
 
     def _take(self, events: Sequence[Event]) -> list[Trial]:
         """Record what events say, those that came together at once; return the trials that are to be begun again."""
-        again, entries = [], []
+        again, entries, works = [], [], False
         for event in events:
             trial = self._trials[event.key]
             if isinstance(event, Done):
                 result, versions = event.value
+                if result.status == "failed" and result.short_of_memory:
+                    self._crashes[trial.id] += 1
+                    if self._crashes[trial.id] < ATTEMPTS:  # another process may have what this one lacked
+                        self._store.record_attempt(trial.id, CRASHED, result.reason, versions)
+                        again.append(trial)
+                        continue
+                works = True
                 entries.append(Entry(result=result, versions=versions))
                 self._count_images(trial, result.images)
             elif isinstance(event, Failed):
@@ -205,7 +224,7 @@ class Run:
             elif isinstance(event.value, EpochRecord):
                 self._count_images(trial, event.value.epoch * self._images_per_epoch)
         self._record(entries)
-        if any(isinstance(event, Done) for event in events):
+        if works:
             self._flush()
         return again
 
@@ -245,7 +264,8 @@ def train_here(
 
     A trial goes on where its checkpoint in the folder `checkpoints` says; without that folder there are none.
     It opens the packed data without the test split. A user's blocks are loaded first: a file that has changed since
-    the run began ends the run, where it would otherwise be the failure of every network to come.
+    the run began ends the run, where it would otherwise be the failure of every network to come. A process in which
+    memory ran out trains no other network: oneDNN may refuse it too, however small it is.
     """
     for block in own_blocks:
         load(block)
@@ -263,6 +283,9 @@ def train_here(
             if checkpoint is not None:
                 checkpoint.stop = bool(wished)
 
-        return trainer.train(trial, data, on_epoch=on_epoch, checkpoint=checkpoint), versions
+        result = trainer.train(trial, data, on_epoch=on_epoch, checkpoint=checkpoint)
+        if result.short_of_memory:
+            raise Last((result, versions))
+        return result, versions
 
     return work

@@ -1,6 +1,7 @@
 """Every form of an operator computes what PyTorch's own does; a trial names its form; the compiler may be missing."""
 
 import dataclasses
+import pwd
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -377,6 +378,28 @@ class TestCompiler:
         with pytest.raises(ExecutionError, match="cannot compile the native operators: fatal error: no headers"):
             self.load()
         assert not list((tmp_path / "cache" / "netspace").iterdir())
+
+    def test_a_user_without_a_home_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def unknown(uid: int) -> None:
+            raise KeyError(uid)
+
+        for name in ("XDG_CACHE_HOME", "HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(pwd, "getpwuid", unknown)
+        with pytest.raises(ExecutionError, match="has no home folder; set XDG_CACHE_HOME to a folder"):
+            self.load()
+
+    def test_a_folder_that_others_may_write_gives_no_code(self, tmp_path: Path) -> None:
+        folder = tmp_path / "cache" / "netspace"
+        folder.mkdir(parents=True)
+        folder.chmod(0o770)
+        with pytest.raises(ExecutionError, match=r"netspace' is not this user's alone, .* \(chmod 700\), or set XDG"):
+            self.load()
+
+    def test_a_cache_that_cannot_be_written_gives_a_sentence(self, tmp_path: Path) -> None:
+        (tmp_path / "cache").write_text("no folder")
+        with pytest.raises(ExecutionError, match=r"the native operators cannot be kept or loaded \(.*cache"):
+            self.load()
 
     @needs_compiler
     def test_is_part_of_the_librarys_name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from netspace.errors import ExecutionError, InputError
-from netspace.execution.executor import Crashed, Done, Failed, InlineExecutor, Progress, Task
+from netspace.execution.executor import Crashed, Done, Failed, InlineExecutor, Last, Progress, Task
 from netspace.execution.processes import ProcessExecutor
 
 HERE = os.getpid()
@@ -23,6 +23,8 @@ def double(offset):
             os.kill(os.getpid(), signal.SIGKILL)
         if payload == "raise":
             raise ValueError("seven is no number")
+        if payload == "last":
+            raise Last(os.getpid())
         if payload == "sleep":
             time.sleep(60)
         if payload == "pid":
@@ -75,6 +77,12 @@ class TestExecutor:
         assert failed.reason == "ValueError: seven is no number"
         assert "Traceback" in failed.detail
         assert any(isinstance(event, Done) and event.value == 11 for event in events)
+
+    def test_a_task_that_leaves_its_process_unfit_is_done_and_the_next_has_another(self, executor):
+        events = list(events_of(executor, SETUP, tasks("last", "last", "pid", 5)))
+        *processes, found = [event.value for event in sorted(events, key=lambda e: e.key) if isinstance(event, Done)]
+        assert (len(processes), found) == (3, 11)
+        assert len(set(processes)) == (1 if processes[0] == HERE else 3)
 
     def test_nothing_to_do_yields_nothing(self, executor):
         assert list(events_of(executor, SETUP, [])) == []

@@ -2,11 +2,15 @@
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from netspace.findings.assumptions import Assumption, Standing
+from netspace.findings.importance import ImportanceFound
 from netspace.networks.complexity import Complexity, complexity
+from netspace.networks.own_block import OwnBlock
 from netspace.networks.regnet import adjust_widths, regnet
 from netspace.networks.spec import NetworkSpec, Stage
 from netspace.report import StudyReport, render
@@ -146,6 +150,51 @@ def report(populations: tuple[Population, ...]) -> StudyReport:
         facts={"data set": "Fashion-MNIST & friends", "seed": "0"},
         notes=("the <i>band</i> is wide",),
         pairs=(("regnetx", "anynetx_a"),),
+    )
+
+
+ATTACKS = (
+    "<script>window.ran = 1</script>",
+    "</script><script>window.ran = 1</script><script>",
+    '"><img src=x onerror="window.ran = 1">',
+    "' onmouseover='window.ran = 1' x='",
+    "</title></textarea></style><svg onload=window.ran=1>",
+    '<a href="javascript:window.ran=1">press</a><iframe srcdoc="<script>parent.ran=1</script>"></iframe>',
+    "<meta http-equiv=refresh content='0;url=https://evil.example/'><link rel=stylesheet href=//evil.example/a.css>",
+    "]]></svg><foreignObject><script>window.ran = 1</script></foreignObject>",
+    "{{ 7 * 7 }}{% raw %}${window.ran = 1}`${window.ran = 1}`\u2028<!--",
+)
+"""Texts that would run, load or lead away, if a page took one of them for more than text."""
+
+
+def hostile(attack: str) -> StudyReport:
+    """A study of which every text is an attack."""
+    names = (attack, f"2 {attack}")
+    own = OwnBlock(file=f"/{attack}.py", digest="0" * 32)
+    spaces = []
+    for i, name in enumerate(names):
+        one = population(name, n=8, seed=i, num_failed=2)
+        results = [
+            failed(s, attack) if r and r.status == "failed" else r
+            for s, r in zip(one.networks, one.results, strict=True)
+        ]
+        networks = (replace(one.networks[0], block="own", own_block=own, se_ratio=None), *one.networks[1:])
+        spaces.append(replace(one, results=tuple(results), networks=networks))
+    best = {"low": 8.0, "median": 12.0, "high": 16.0, "holds": 0.4, "networks": 12}
+    groups = [{"name": attack, "rise": 0.6, "low": 0.5, "high": 0.7, "spread": 0.1}]
+    told = {"space": names[0], "networks": 40, "explained": 0.7, "groups": groups, "refused": ""}
+    refused = {"space": names[1], "networks": 6, "explained": None, "groups": [], "refused": attack}
+    return StudyReport(
+        title=attack,
+        study_text=attack,
+        populations=tuple(spaces),
+        verdicts=compare_all({one.name: one.errors for one in spaces}),
+        assisted=(attack,),
+        facts={attack: attack},
+        notes=(attack,),
+        ranges=({"space": names[0], "parameter": attack, "sampled": [8, 27], "networks": 11, "best": best},),
+        importance=ImportanceFound(forests=(told, refused), sentences=(attack,), left_out=attack),
+        assumptions=(Assumption(title=attack, standing=Standing.HOLDS, sentence=attack, evidence=((attack, attack),)),),
     )
 
 

@@ -23,7 +23,7 @@ from netspace.report.server import address
 from netspace.stats import EDF
 from netspace.storage.population import Population
 from netspace.storage.table_files import csv_bytes
-from tests.report.conftest import SCRIPT, population
+from tests.report.conftest import ATTACKS, SCRIPT, hostile, population
 from tests.report.growing import GrowingStudy, served
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -255,6 +255,24 @@ def test_without_a_script_figures_and_tables_are_all_there(browser: Any, path: P
     assert one.tab.locator("#best table").is_visible()
     assert one.tab.get_by_text("The table needs JavaScript").is_visible()
     assert not one.tab.locator(".live:visible").count()
+    one.context.close()
+
+
+def test_nothing_of_a_hostile_study_runs(browser: Any, tmp_path: Path) -> None:
+    """Every text of a study is an attack: none runs, none loads, none even has to be stopped by the policy."""
+    (tmp_path / "hostile.html").write_text(render(hostile("".join(ATTACKS))), encoding="utf-8")
+    one = Opened(browser, (tmp_path / "hostile.html").as_uri())
+    one.tab.locator("#curves-drawing").hover()
+    one.tab.get_by_role("button", name="flops", exact=True).click()
+    one.tab.locator("#filter").fill("window.ran")
+    one.tab.locator(".key button").first.click()
+    for summary in one.tab.locator("summary:visible").all():
+        summary.click()
+    one.tab.locator("h1").hover()
+    assert one.tab.evaluate("typeof window.ran") == "undefined"
+    assert one.complaints == []
+    assert [url for url in one.asked if not url.startswith(("file:", "data:image/svg+xml;", "blob:"))] == []
+    assert one.tab.url == (tmp_path / "hostile.html").as_uri()
     one.context.close()
 
 

@@ -24,7 +24,7 @@ from netspace.report.networks import columns
 from netspace.stats import VerdictKind, compare
 from netspace.storage.population import Population
 from netspace.storage.table_files import csv_bytes, parquet_bytes
-from tests.report.conftest import SCRIPT, population
+from tests.report.conftest import ATTACKS, SCRIPT, hostile, population
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 
@@ -118,6 +118,23 @@ def test_what_comes_from_files_is_escaped(page: str, report: StudyReport) -> Non
     assert 'title = "</pre><script>alert(3)</script>"' in text
     assert "out of memory <script>alert(2)</script>" in text
     assert "<script>alert(1)</script> ﹩ 深度 $a_b$ \N{REPLACEMENT CHARACTER}" in text
+
+
+@pytest.mark.parametrize("attack", ["".join(ATTACKS), "".join(reversed(ATTACKS))], ids=["forth", "back"])
+def test_no_text_of_a_study_becomes_a_part_of_the_page(attack: str, page: str) -> None:
+    shown, plain = Reader(render(hostile(attack))), Reader(page)
+    assert {tag for tag, _ in shown.tags} <= {tag for tag, _ in plain.tags} | {"aside", "code"}
+    assert [a.get("type") for tag, a in shown.tags if tag == "script"] == [
+        "application/json",
+        "text/plain",
+        "text/plain",
+        None,
+    ]
+    assert not [key for _, given in shown.tags for key in given if key.startswith("on") or key in ("style", "srcdoc")]
+    for link in shown.values("src", "href", "srcset", "action", "data"):
+        assert link.startswith(("#", "data:image/svg+xml;base64,"))
+    seen = " ".join(attack.replace("\u2028", "\N{REPLACEMENT CHARACTER}").replace("`", "").split())
+    assert shown.text.replace("`", "").count(seen) >= 10
 
 
 def test_what_the_script_reads_holds_every_network_and_every_name_as_it_is(

@@ -62,9 +62,8 @@ def test_a_result_is_on_disk_when_record_returns(path):
         assert again.finished() == FINISHED | {"trial 1"}
 
 
-def test_a_commit_that_was_cut_off_never_happened(path):
-    """The writer is killed when half of a commit is in the file: whoever comes first rolls it back, a reader too."""
-    cut_off = """
+CUT_OFF = """
+(store.place.folder / "before").write_bytes(store.place.path.read_bytes())
 with store._begin() as connection:
     connection.exec_driver_sql("PRAGMA cache_size=1")
     from netspace.storage.records import result_row
@@ -72,7 +71,12 @@ with store._begin() as connection:
     connection.execute(TABLE.insert(), [result_row(failed(i).result) for i in range(100)])
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    killed_at(path, cut_off)
+"""What kills a writer when half of a commit is in the file."""
+
+
+def test_a_commit_that_was_cut_off_never_happened(path):
+    """Whoever comes first rolls it back, a reader too."""
+    killed_at(path, CUT_OFF)
     journal = path.with_name(path.name + "-journal")
     assert journal.stat().st_size > 0
     with Store.open(path) as reader:
@@ -81,6 +85,21 @@ with store._begin() as connection:
     with create(path) as again:
         again.record(failed(1))
         assert again.finished() == FINISHED | {"trial 1"}
+
+
+def test_a_journal_that_was_cut_off_changes_nothing(path):
+    """SQLite touches its file once the journal is whole, so a journal that is cut stands beside the file of before."""
+    killed_at(path, CUT_OFF)
+    journal, before = path.with_name(path.name + "-journal"), path.with_name("before").read_bytes()
+    whole = journal.read_bytes()
+    for kept in (0, 3, 28, 511, 600, len(whole) // 2, len(whole) - 1, len(whole)):
+        path.write_bytes(before)
+        journal.write_bytes(whole[:kept])
+        with Store.open(path) as reader:
+            assert reader.finished() == FINISHED
+        with create(path) as again:
+            again.record(failed(1))
+            assert again.finished() == FINISHED | {"trial 1"}
 
 
 def test_the_lock_is_free_when_its_owner_was_killed(path):
@@ -97,16 +116,19 @@ def test_a_second_driver_is_refused_by_the_name_of_the_first_through_a_link_too(
     store.record(failed(1))
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
-def test_a_truncated_store_is_one_sentence_and_left_as_it_is(store, path, kept):
+def test_a_truncated_store_is_one_sentence_and_left_as_it_is(store, path):
+    """Cut within the header, within a page, between pages, and by a byte."""
     fill(store)
     store.close()
     content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
-    for use in (lambda: Store.open(path).populations(), lambda: create(path)):
-        with pytest.raises(StoreError, match=r"damaged|it is empty, as a copy that was cut short is"):
-            use()
-    assert path.read_bytes() == content[: int(kept * len(content))]
+    assert len(content) > 3 * 4096
+    for kept in (0, 7, 17, 60, 2000, 4096, 6000, 8192, -4096, -1):
+        path.write_bytes(content[:kept])
+        for use in (lambda: Store.open(path).populations(), lambda: create(path)):
+            with pytest.raises(StoreError, match=r"damaged|is no SQLite file|it is empty, as a copy that was") as told:
+                use()
+            assert "\n" not in str(told.value)
+        assert path.read_bytes() == content[:kept]
 
 
 def test_a_store_damaged_inside_is_one_sentence(store, path):
@@ -171,6 +193,17 @@ except StoreError as problem:
     assert "full; free some space" in full, done.stderr
     assert (kept, read) == ("True", "2")
     assert "cannot be written (Read-only file system)" in refused
+
+
+def test_a_path_that_is_no_text_in_the_locale_is_one_all_the_same(path):
+    code = (
+        "import sys; from tests.storage.test_store import *; fill(create(sys.argv[1])); Store.open(sys.argv[1]).close()"
+    )
+    ascii_only = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code, str(path)], env=ascii_only, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Store.open(path) as store:
+        assert store.finished() == FINISHED
 
 
 def test_no_store_and_no_folder(tmp_path):

@@ -148,9 +148,9 @@ class TestRefused:
         with pytest.raises(DataError, match=r"tar.gz: holds no data_batch_1.bin"):
             self.unpack(tmp_path, packed.getvalue())
 
-    def test_member_that_is_too_large(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("netspace.training.cifar._LARGEST", 1000)
-        with pytest.raises(DataError, match=r"data_batch_1.bin is 61460 bytes long, but at most 1000 are read$"):
+    def test_archive_that_is_too_large(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("netspace.training.cifar._LARGEST", 30_000)
+        with pytest.raises(DataError, match=r"tar.gz: holds more than the 30,000 bytes that are read of it$"):
             self.unpack(tmp_path, archive("cifar10", contents("cifar10")))
 
 

@@ -168,11 +168,11 @@ class TestDamage:
             load(CHOICE, data_dir=folder)
 
     def test_permission(self, folder, monkeypatch):
-        def refuse(path):
+        def refuse(path, mode):
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
         # Not by chmod: permissions do not bind root, as whom a container often runs.
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(Path, "open", refuse)
         with pytest.raises(DataError, match=rf"^{folder / TRAIN_IMAGES}: cannot be read \(Permission denied\)$"):
             load(CHOICE, data_dir=folder)
 

@@ -1,16 +1,19 @@
 """A network as a folder: `network.json` (its spec), `model.safetensors` (its weights), and its record beside them.
 
-The weights are named and laid out as `netspace.networks.tensors` says, whichever backend they come from. Nothing is
-ever unpickled: safetensors holds numbers and names, and no code. A network of own blocks names the file of its block,
+The weights are named and laid out as `netspace.networks.tensors` says, whichever backend they come from. Nothing that
+netspace writes is ever unpickled: safetensors holds numbers and names, and no code. Weights from elsewhere may be in
+PyTorch's own format, of which `read_plain` alone takes plain data. A network of own blocks names the file of its block,
 which is run if its content is still the same.
 """
 
+import mmap
 import os
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -130,6 +133,47 @@ def read_tensors(path: Path, load: Callable[[Path], dict[str, Any]]) -> dict[str
         raise CheckpointError(
             f"{path}: holds numbers of a type, such as float8, that is none of {', '.join(FLOATS)}"
         ) from None
+
+
+def read_plain(path: Path) -> Any:
+    """Return the plain data of a file in PyTorch's format; no code in it is run, and it claims no more than it holds.
+
+    This is the one place where that format is read. Raises: CheckpointError.
+    """
+    from pickle import UnpicklingError
+
+    import torch  # all else here is for every framework
+
+    try:
+        file = path.open("rb")
+    except OSError as problem:
+        raise CheckpointError(f"{path}: cannot be read ({problem.strerror})") from None
+    with file:
+        try:
+            if file.read(4) == b"PK\x03\x04" and _inflates(file, path.stat().st_size):
+                raise CheckpointError(f"{path}: a compressed archive, which PyTorch never writes")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                # The one plain type whose size a pickle can claim without holding it.
+                if content.find(b"bytearray") >= 0:
+                    raise CheckpointError(f"{path}: holds a bytearray, which no weights file needs")
+            file.seek(0)
+            return torch.load(file, map_location="cpu", weights_only=True)
+        except CheckpointError:
+            raise
+        except UnpicklingError:
+            raise CheckpointError(
+                f"{path}: holds more than tensors and plain data, and no code in it was run; "
+                "save the state dict alone: torch.save(model.state_dict(), path)"
+            ) from None
+        except Exception as problem:  # a damaged pickle can raise anything
+            raise CheckpointError(
+                f"{path}: not a PyTorch file of plain data ({type(problem).__name__}); no code in it was run"
+            ) from None
+
+
+def _inflates(file: BinaryIO, size: int) -> bool:
+    with zipfile.ZipFile(file) as archive:
+        return sum(entry.file_size for entry in archive.infolist()) > size
 
 
 def check_tensors(given: Mapping[str, Any], expected: Mapping[str, Any], *, source: str | Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from netspace.errors import NetspaceError
+from netspace.training.trial import OUT_OF_MEMORY
 
 SMALLEST = 2
 """The images that a part has at least: a norm needs two."""
@@ -46,7 +47,7 @@ class MicroBatches:
             said.append(f"batches were taken in parts, each with norms of its own: {', '.join(self._trained)}")
         if self._judged:
             said.append(f"images were judged in smaller batches, of {self._judged[-1]}")
-        return f"out of memory: {'; '.join(said)}" if said else None
+        return f"{OUT_OF_MEMORY}: {'; '.join(said)}" if said else None
 
     def gradient(self, images: int, loss: Callable[[slice], Tensor]) -> Tensor:
         """Leave the gradient of a batch's mean loss in the network's parameters, and return the loss.

@@ -2,7 +2,7 @@
 
 The library is kept in the user's cache folder under a name that holds the digest of all that decides it: sources,
 compiler, PyTorch, processor. It is written aside and renamed, so that processes which compile at once do no harm, and
-a folder that machines share serves each of them.
+a folder that machines share serves each of them. One that others may write is refused, since a library is code.
 """
 
 import functools
@@ -10,6 +10,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def load_operators() -> None:
     """
     try:
         path = library_path()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_own(path.parent)
         if not path.exists():
             _compile(path)
         torch.ops.load_library(path)  # type: ignore[no-untyped-call]
@@ -61,18 +64,32 @@ def missing_operators() -> str | None:
 
 
 def library_path() -> Path:
-    """Return where the library is, or will be. Raises: ExecutionError where there is no compiler."""
+    """Return where the library is, or will be. Raises: ExecutionError where there is no compiler, or no place."""
     sources = [source.read_text(encoding="utf-8") for source in (*SOURCES, HEADER)]
     parts = (*sources, *FLAGS, _compiler_version(), torch.__version__, _processor())
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache")
+    try:
+        cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache")
+    except RuntimeError:
+        raise ExecutionError(
+            f"the native operators cannot be kept (this user has no home folder; set {CACHE_VARIABLE} to a folder)"
+        ) from None
     return cache / "netspace" / f"operators-{digest}.so"
+
+
+def _check_own(folder: Path) -> None:
+    """Check that nobody else may put code into a folder. Raises: ExecutionError."""
+    status = folder.stat()
+    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ExecutionError(
+            f"folder {str(folder)!r} is not this user's alone, and the native operators in it are code; make it so "
+            f"(chmod 700), or set {CACHE_VARIABLE} to another folder"
+        )
 
 
 def _compile(path: Path) -> None:
     from torch.utils.cpp_extension import include_paths, library_paths  # slow to import
 
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     compiler = [_compiler(), *FLAGS]
     found = [f"-I{folder}" for folder in include_paths()]
     linked = [*(f"-L{folder}" for folder in library_paths()), "-lc10", "-ltorch_cpu", "-ltorch"]

@@ -35,7 +35,7 @@ from netspace.training.metrics import judged
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.shards import read_ahead
 from netspace.training.splits import ByteArray, IndexArray, Split
-from netspace.training.trial import EpochRecord, Trial, TrialResult
+from netspace.training.trial import OUT_OF_MEMORY, EpochRecord, Trial, TrialResult
 
 
 class TorchBackend:
@@ -98,7 +98,7 @@ class TorchBackend:
             why = shortage(problem)
             if why is None:
                 raise
-        reason = f"out of memory: {why}"
+        reason = f"{OUT_OF_MEMORY}: {why}"
         return TrialResult(trial_id=trial.id, status="failed", seconds=time.perf_counter() - begun, reason=reason)
 
     def versions(self) -> dict[str, str]:

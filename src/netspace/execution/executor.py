@@ -4,7 +4,9 @@ An executor takes a `setup`, called once per worker, which returns the work func
 once per task and yields lists of the events that came together. For every task exactly one `Done`, `Failed`, `Crashed`
 or `Overran` comes out, unless `should_stop` turned true before it was finished. Tasks begin in the order given. An
 exception in a task is its `Failed` event and stops nothing; a worker that dies, or has to be killed because it shows no
-sign of life, is the `Crashed` event of its task and is replaced; so is one whose task `Overran` a limit.
+sign of life, is the `Crashed` event of its task and is replaced; so is one whose task `Overran` a limit. A task that is
+done and has left its worker unfit for another raises `Last` with what it would have returned: it is done all the same,
+and its worker is replaced.
 
 Once `should_stop` is true no task begins. Those that run are asked to end: their next report comes back true, and a
 task that has saved how far it is raises `Stopped`, of which there is no event. What has not ended when the grace is
@@ -100,6 +102,14 @@ class Limits:
     grace: float = 0.0
 
 
+class Last(Exception):
+    """What a task raises in place of returning `value` where its process should do nothing more."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
 def never() -> bool:
     """Return False: the `should_stop` of a run that is not to be stopped."""
     return False
@@ -128,6 +138,8 @@ class InlineExecutor:
             said: list[Any] = []
             try:
                 outcome: Event = Done(key=task.key, value=work(task.payload, said.append))
+            except Last as last:
+                outcome = Done(key=task.key, value=last.value)  # there is no other process
             except Exception as problem:
                 if self._raise_errors:
                     raise

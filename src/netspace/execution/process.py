@@ -100,6 +100,8 @@ class WorkerProcess:
             reason, detail = value
             return Failed(key=key, reason=reason, detail=detail, log=self._keep(key, reason, detail, always=True))
         self._keep(key, "done", always=False)
+        if kind == "last":
+            self.kill()
         return Done(key=key, value=value)
 
     def look(self, limits: Limits) -> Event | None:

@@ -1,9 +1,9 @@
 """The other end of a local worker process: receive a task, do it, send what became of it, repeat.
 
 Run as `python -m netspace.execution.worker FD MODULE...`; the modules are imported before anything is asked for, where
-they are there. Messages out are ("ready" | "progress" | "done" | "failed" | "stopped"
-| "unusable", value). A signal to end asks the task to stop, which its next report tells it. The process ends when its
-driver does.
+they are there. Messages out are ("ready" | "progress" | "done" | "last" | "failed" | "stopped" | "unusable", value);
+after "last" and "unusable" the process ends. A signal to end asks the task to stop, which its next report tells it. The
+process ends when its driver does.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from netspace.errors import Stopped
-from netspace.execution.executor import failure
+from netspace.execution.executor import Last, failure
 
 WISHES = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """All that a scheduler may send to every process of a job; the driver alone decides what it means."""
@@ -57,6 +57,9 @@ def main(descriptor: int, *modules: str) -> None:
             outcome: tuple[str, Any]
             try:
                 outcome = ("done", work(payload, report))
+            except Last as last:
+                connection.send(("last", last.value))
+                return
             except Stopped:
                 outcome = ("stopped", None)
             except Exception as problem:

@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import keyword
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -66,13 +67,13 @@ class OwnBlock:
         return cls(file=str(file), options=options).found()
 
     def found(self, folder: str | Path = "") -> "OwnBlock":
-        """Return the block with the path of its file made absolute (from `folder`) and its digest filled in.
+        """Return the block with the path of its file made absolute (from `folder`, or `~`) and its digest filled in.
 
         Raises: OwnBlockError where there is no such file, or its content is another than the digest says.
         """
         if not self.file:
             raise OwnBlockError("own_block.file: missing; the block is known by its digest alone")
-        file = str(Path(folder, self.file).absolute())
+        file = str(Path(folder, os.path.expanduser(self.file)).absolute())
         found = OwnBlock(file=file, digest=self.digest or _digest(_read(file)), options=self.options)
         load(found)
         return found

@@ -10,6 +10,7 @@ from typing import Any
 from netspace.findings import readings
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import NetworkSpec
+from netspace.privacy import discreet
 from netspace.report.wording import listed, printable
 from netspace.storage.population import Population
 from netspace.storage.rows import PLANNED_LOOKS
@@ -49,8 +50,8 @@ def columns(populations: Sequence[Population], planned_looks: str = "") -> Colum
         **_results(entries),
         **_costs(populations),
         **stages,
-        "reason": [entry.result and entry.result.reason for entry in entries],
-        "spec": [json.dumps(entry.spec.to_dict()) for entry in entries],
+        "reason": [entry.result and entry.result.reason and discreet(entry.result.reason) for entry in entries],
+        "spec": [_spec(entry.spec.to_dict()) for entry in entries],
         **({PLANNED_LOOKS: [planned_looks] * len(entries)} if planned_looks else {}),
     }
 
@@ -68,7 +69,7 @@ def packed(populations: Sequence[Population], planned_looks: str = "") -> str:
         plain = entry.spec.to_dict()
         stages = plain.pop("stages")
         fields.update(dict.fromkeys(field for stage in stages for field in stage))
-        rows.append((frames.setdefault(json.dumps(plain), len(frames)), stages))
+        rows.append((frames.setdefault(_spec(plain), len(frames)), stages))
     table = {
         "frames": [json.loads(frame) for frame in frames],
         "fields": list(fields),
@@ -99,6 +100,12 @@ def _entries(populations: Sequence[Population]) -> list[Entry]:
         for space, population in enumerate(populations)
         for place, (spec, result) in enumerate(zip(population.networks, population.results, strict=True))
     ]
+
+
+def _spec(plain: dict[str, Any]) -> str:
+    """Return a spec as JSON; the file of an own block does not say whose home it is in."""
+    own = plain.get("own_block")
+    return json.dumps(plain | {"own_block": own | {"file": discreet(own["file"])}} if own else plain)
 
 
 def _results(entries: Sequence[Entry]) -> Columns:

@@ -2,6 +2,8 @@
 
 import math
 
+from netspace.privacy import discreet
+
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -64,13 +66,15 @@ def listed(numbers: list[float | None]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that XML and HTML can hold: control characters and lone surrogates become a mark.
+    """Return text as a page may show it: without anybody's home folder or secrets, and what XML and HTML can hold.
+
+    Control characters and lone surrogates become a mark.
 
     >>> printable("a\\x00b")
     'a\ufffdb'
     """
     return "".join(
-        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in discreet(text)
     )
 
 

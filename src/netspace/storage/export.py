@@ -7,6 +7,7 @@ from typing import Any
 
 from netspace import __version__
 from netspace.errors import InputError, StoreError, did_you_mean
+from netspace.privacy import discreet
 from netspace.storage.address import place_of
 from netspace.storage.place import Place
 from netspace.storage.rows import CURVE, is_store_table, populations_of, store_columns, trials_of
@@ -35,7 +36,7 @@ def export_store(where: str | Path | Place, output: Path, *, to: str, overwrite:
     if output.is_dir() and to != "tensorboard":
         raise InputError(f"--output (={str(output)!r}) is a folder; nearest: {str(output / ('networks.' + to))!r}")
     with Store.open(where) as store:
-        columns = store_columns(store)
+        columns = _discreet(store_columns(store))
         about = _about(store)
     if to == "csv":
         write_csv({name: list(map(_as_text, column)) for name, column in columns.items()}, output)
@@ -128,6 +129,14 @@ def _about(store: Store) -> dict[str, Any]:
         "data_fingerprint": str(store.study.get("data_fingerprint", "")),
         _ABOUT: {"study": store.study, "text": store.text, "facts": store.facts, "samples": samples},
     }
+
+
+def _discreet(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return rows as they may leave this machine: reasons and files of own blocks without anybody's home or secrets."""
+    for spec in columns["spec"]:
+        if spec.get("own_block"):
+            spec["own_block"]["file"] = discreet(spec["own_block"]["file"])
+    return columns | {"reason": [reason and discreet(reason) for reason in columns["reason"]]}
 
 
 def _as_text(cell: Any) -> Any:

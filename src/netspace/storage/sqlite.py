@@ -5,6 +5,7 @@ The rollback journal is kept, with full synchronisation: the write-ahead log can
 killed writer left half written is rolled back by whoever comes first.
 """
 
+import os
 import sqlite3
 import threading
 import weakref
@@ -25,6 +26,7 @@ PATIENCE = 600.0
 """How long a writer waits for a reader, and a reader for a writer [s]."""
 
 HEADER = b"SQLite format 3\x00"
+"""How a file begins, before two bytes with the size of its pages."""
 STORE_NAME = "study.db"
 """The name of a store in its study's output folder."""
 
@@ -106,13 +108,18 @@ class SqliteFile:
         if not self.path.is_file():
             raise StoreError(f"store {self.name!r} does not exist; `netspace run STUDY.toml` makes one")
         try:
+            journal = self.path.with_name(f"{self.path.name}-journal").exists()
             with self.path.open("rb") as file:
-                header = file.read(len(HEADER))
+                header = file.read(len(HEADER) + 2)
+                size = file.seek(0, os.SEEK_END)
         except OSError as problem:
             raise StoreError(f"store {self.name!r} cannot be read ({problem.strerror})") from None
-        if header != HEADER:
+        if not header.startswith(HEADER):
             what = "is no SQLite file" if header else "is empty, as a copy that was cut short is"
             raise StoreError(f"{self.name!r} is not a netspace store: it {what}")
+        # SQLite would take zeros for what is missing of a page; with a journal it takes back what was half written.
+        if size % max(int.from_bytes(header[len(HEADER) :], "big"), 512) and not journal:
+            raise damaged(self.name, "it ends within a page, as a copy that was cut short does")
 
 
 class Memory:
@@ -164,8 +171,13 @@ class Memory:
 
 def _engine(path: Path, *, writable: bool) -> sa.Engine:
     """Return the way to a file: its rollback journal kept, every commit synchronised; read-only unless `writable`."""
-    address = f"sqlite:///file:{quote(str(path.absolute()))}?mode={'rwc' if writable else 'rw'}&uri=true"
-    engine = sa.create_engine(address, connect_args={"timeout": PATIENCE})
+    # By its bytes, which may be no text in this locale, and past SQLAlchemy, which would take them for some.
+    address = f"file:{quote(os.fsencode(path.absolute()))}?mode={'rwc' if writable else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(address, uri=True, timeout=PATIENCE, check_same_thread=False)
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
 
     @sa.event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _: Any) -> None:

@@ -23,6 +23,7 @@ from netspace.networks.complexity import MEASURES
 from netspace.storage.rows import WAITING, drawn_names
 
 FILE = "events.out.tfevents.0.netspace"
+_LONGEST = 60
 ERROR = "error"
 """The tag of the error that is judged; the HParams tab shows parameters against it. A failed network has none."""
 
@@ -92,10 +93,10 @@ def _events(row: Mapping[str, Any], known: dict[str, Any], run: str) -> list[Eve
 
 
 def _folders(spaces: list[str]) -> dict[str, str]:
-    """Return a folder per space: its name, as far as it may stand in a path."""
+    """Return a folder per space: its name, as far as it may stand in a path, and no longer than paths take."""
     folders: dict[str, str] = {}
     for space in spaces:
-        plain = re.sub(r"[^\w-]", "_", space)
+        plain = re.sub(r"[^\w-]", "_", space)[:_LONGEST]
         folders[space] = plain if plain not in folders.values() else f"{plain}_{len(folders)}"
     return folders
 

@@ -3,7 +3,9 @@
 Nothing of an archive is written anywhere: members are found by name, checked, and read.
 """
 
+import gzip
 import hashlib
+import io
 import tarfile
 import zlib
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from netspace.training.splits import ByteArray, SourceImages, Split
 ADDRESS = "https://www.cs.toronto.edu/~kriz/"
 SIDE, CHANNELS = 32, 3
 PIXELS = SIDE * SIDE * CHANNELS
-# More than either archive [bytes], so that a broken server cannot fill the memory; the same for one of its members.
+# More than either archive [bytes], packed or not, so that neither a broken server nor a file fills the memory.
 _LARGEST = 200 * 2**20
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError)
 
@@ -175,22 +177,42 @@ def _content(path: Path) -> bytes:
         raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
 
 
+class _TooLargeError(Exception):
+    """An archive that unpacks to more than is read of one."""
+
+
+class _Bounded(io.BufferedIOBase):
+    """A stream of which at most `_LARGEST` bytes are read, whatever a header in it claims."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+        self._left = _LARGEST
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes. Raises: _TooLargeError."""
+        found = self._stream.read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise _TooLargeError
+        return found
+
+
 def _members(archive: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     """Return the bytes of an archive's members by their last name, in memory. Raises: DataError."""
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(archive, "r:gz") as file:
+        with gzip.open(archive) as unpacked, tarfile.open(fileobj=_Bounded(unpacked), mode="r|") as file:
             for member in file:
                 name = member.name.rpartition("/")[2]
                 if name not in names or not member.isfile():
                     continue
                 if name in found:
                     raise DataError(f"{archive}: holds {name} twice; fetch the file again")
-                if member.size > _LARGEST:
-                    raise DataError(f"{archive}: {name} is {member.size} bytes long, but at most {_LARGEST} are read")
                 opened = file.extractfile(member)
                 assert opened is not None  # it is a file
                 found[name] = opened.read()
+    except _TooLargeError:
+        raise DataError(f"{archive}: holds more than the {_LARGEST:,} bytes that are read of it") from None
     except _DAMAGED as problem:
         raise DataError(f"{archive}: the archive is damaged ({problem}); fetch the file again") from None
     for name in names:

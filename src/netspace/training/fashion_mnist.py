@@ -6,6 +6,7 @@ import io
 import math
 import zlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -40,8 +41,8 @@ CLASSES = (
     "Ankle boot",
 )
 SIDE = 28
-# More than any of the four files decompressed [bytes], so that a broken server cannot fill the memory.
-_LARGEST_DOWNLOAD = 64 * 2**20
+# More than any of the four files decompressed [bytes], so that neither a broken server nor a file fills the memory.
+_LARGEST = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class FashionMnist:
                     packed,
                     name="fashion_mnist",
                     sha256=self.checksums[name],
-                    largest=_LARGEST_DOWNLOAD,
+                    largest=_LARGEST,
                     of="its decompressed bytes",
                     content=_decompressed_safely,
                 )
@@ -106,14 +107,20 @@ class FashionMnist:
 
 
 def _decompressed(path: Path) -> bytes:
-    """Return the bytes of a file, decompressed where they begin as gzip does, whatever its name."""
+    """Return the bytes of a file, decompressed where they begin as gzip does, whatever its name. Raises: DataError."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) if packed else nullcontext(file) as opened:
+                content = opened.read(_LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise DataError(f"{path}: the gzip data is damaged ({problem}); fetch the file again") from None
     except OSError as problem:
         raise DataError(f"{path}: cannot be read ({problem.strerror})") from None
+    if len(content) > _LARGEST:
+        raise DataError(f"{path}: holds more than the {_LARGEST:,} bytes that are read; no file of Fashion-MNIST does")
+    return content
 
 
 def _idx_split(paths: tuple[Path, ...], contents: list[bytes], resolution: int | None) -> tuple[Split, tuple[str, ...]]:
@@ -155,6 +162,6 @@ def _decompressed_safely(packed: bytes) -> bytes | None:
     """Return gzip data decompressed, no more of it than a file of Fashion-MNIST has; None where it is damaged."""
     try:
         with gzip.open(io.BytesIO(packed)) as file:
-            return file.read(_LARGEST_DOWNLOAD)
+            return file.read(_LARGEST)
     except (OSError, EOFError, zlib.error):
         return None

@@ -8,17 +8,19 @@ Images are bytes (n, height, width) or (n, height, width, 1 or 3), labels whole 
 training arrays are needed. An array `class_names` of text gives the classes their names. No pickle is ever loaded.
 """
 
+import math
 import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from netspace.errors import DataError
+from netspace.machine import memory
 from netspace.training.datasets import numbered, resized, within
 from netspace.training.splits import ByteArray, SourceImages, Split
 
@@ -30,6 +32,9 @@ PAIRS = {
 """The names of each split's images and labels."""
 
 CLASS_NAMES = "class_names"
+MEMORY_SHARE = 1 / 2
+"""Arrays of more than this share of the memory are refused before any of it is taken: splitting them copies them."""
+_MAGIC = b"\x93NUMPY"
 # NumPy reads an array's header as Python source: a damaged one can fail in the tokenizer or the parser.
 _DAMAGED = (OSError, EOFError, ValueError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error, KeyError)
 
@@ -61,6 +66,8 @@ class NpzFile:
                     raise DataError(
                         f"{self._name}: holds one array without a name; save images and labels with np.savez"
                     )
+                assert opened.zip is not None  # it has just been opened
+                self._check_sizes(opened.zip)
                 return self._read(opened, resolution)
         except DataError:
             raise
@@ -68,6 +75,24 @@ class NpzFile:
             raise DataError(f"{self._name}: holds more than the memory does") from None
         except _DAMAGED as problem:
             raise DataError(f"{self._name}: cannot be read as an .npz file ({_one_line(problem)})") from None
+
+    def _check_sizes(self, archive: zipfile.ZipFile) -> None:
+        """Check what the arrays would take, which a few compressed bytes can make any number. Raises: DataError."""
+        most = int(MEMORY_SHARE * memory())
+        taken = sum(entry.file_size for entry in archive.infolist())
+        if taken > most:
+            raise DataError(
+                f"{self._name}: its arrays take {taken / 2**30:,.1f} GiB, and at most {most / 2**30:.1f} GiB of this "
+                "machine's memory are given to them"
+            )
+        for entry in archive.infolist():
+            with archive.open(entry) as member:
+                if member.read(len(_MAGIC)) != _MAGIC:
+                    continue
+                member.seek(0)
+                shape, _, kind = _header(member)
+                if math.prod(shape) * kind.itemsize > entry.file_size:
+                    raise DataError(f"{self._name}: {entry.filename} claims the shape {shape}, and is cut short")
 
     def _read(self, arrays: "np.lib.npyio.NpzFile[Any]", resolution: int | None) -> SourceImages:
         pairs = self._pairs(set(arrays.files))
@@ -164,6 +189,14 @@ class NpzFile:
                 f"{self._name}: {CLASS_NAMES} (={names.dtype} {names.shape}) must be one row of different texts"
             )
         return tuple(map(str, names))
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type of an array in NumPy's format. Raises: ValueError."""
+    version = np.lib.format.read_magic(member)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(member)
+    return np.lib.format.read_array_header_2_0(member)
 
 
 def _one_line(problem: Exception) -> str:

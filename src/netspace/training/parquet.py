@@ -6,6 +6,9 @@
 
 An image is its file's bytes, or a struct whose field `bytes` holds them; a path in it is never opened. Names of classes
 are those that Hugging Face's `datasets` writes into a file, or the labels themselves.
+
+A few bytes can say that a million rows hold one and the same large value. So values that are equal are kept once while
+they are read (Arrow's dictionaries), and rows are counted before memory is taken for them.
 """
 
 import io
@@ -22,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netspace.errors import DataError
+from netspace.machine import memory
 from netspace.training.datasets import numbered, within
 from netspace.training.decoding import EncodedImage
 from netspace.training.encoded import Decoding, EncodedSplit, decoded
@@ -44,6 +48,10 @@ NO_LABEL = -1
 """What the Hub writes for a label that is withheld."""
 
 _AT_ONCE = 256  # [rows]
+_LONGEST = 1000
+"""The bytes of a label; what is longer is no name of a class."""
+_ROW_SHARE = 1 / 8
+"""The class numbers of all rows may take this share of the memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,23 +145,23 @@ class ParquetImages:
         return columns
 
     def _labels(self, paths: Sequence[Path], column: str) -> npt.NDArray[Any]:
-        """Return the labels of some files, as whole numbers or text. Raises: DataError where one is missing."""
-        import pyarrow as pa
+        """Return the labels of some files, as whole numbers or text.
 
+        Raises: DataError where one is missing or too long, or there are more than the memory holds.
+        """
+        rows = sum(_opened(self.name, path).metadata.num_rows for path in paths)
+        if 8 * rows > _ROW_SHARE * memory():
+            raise DataError(f"{self.name}: claims {rows:,} rows, more than the memory holds")
         found = []
         for path in paths:
             with _told(self.name, path):
-                labels = _opened(self.name, path).read(columns=[column]).column(0)
+                labels = _opened(self.name, path, column).read(columns=[column]).column(0)
             if labels.null_count:
                 raise DataError(f"{self.name}: {path.name} has {labels.null_count} rows without a {column!r}")
-            if pa.types.is_dictionary(labels.type):
-                labels = labels.cast(labels.type.value_type)
-            whole = pa.types.is_integer(labels.type)
-            found.append(labels.to_numpy() if whole else np.array(labels.to_pylist(), dtype=np.str_))
-        joined = np.concatenate(found)
-        if not len(joined):
+            found += [_values(self.name, column, chunk) for chunk in labels.chunks if len(chunk)]
+        if not found:
             raise DataError(f"{self.name}: {paths[0].name} holds no row")
-        return joined
+        return np.concatenate(found)
 
     def _encoded(self, paths: Sequence[Path], column: str, labels: LabelArray) -> EncodedSplit:
         ends = np.cumsum([_opened(self.name, path).metadata.num_rows for path in paths]).tolist()
@@ -183,7 +191,7 @@ class _Rows:
     def __iter__(self) -> Iterator[EncodedImage]:
         for path, first, stop in self.parts:
             with _told(self.name, path):
-                for row, content in _cells(_opened(self.name, path), self.column, first, stop):
+                for row, content in _cells(_opened(self.name, path, self.column), self.column, first, stop):
                     yield EncodedImage(name=f"{path.name} row {row}", open=partial(_bytes, content))
 
 
@@ -207,11 +215,31 @@ def _cells(file: Any, column: str, first: int, stop: int) -> Iterator[tuple[int,
                 row += 1
 
 
-def _opened(name: str, path: Path) -> Any:
+def _values(name: str, column: str, labels: Any) -> npt.NDArray[Any]:
+    """Return the labels of an Arrow array. Raises: DataError for a text that no class is called by."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_dictionary(labels.type):
+        return np.asarray(labels.to_numpy(zero_copy_only=False))
+    if pa.types.is_integer(labels.type.value_type):
+        return np.asarray(labels.dictionary_decode().to_numpy(zero_copy_only=False))
+    longest = pc.max(pc.binary_length(labels.dictionary)).as_py() or 0
+    if longest > _LONGEST:
+        raise DataError(f"{name}: a label of {column!r} has {longest:,} bytes, and no class has such a name")
+    texts: npt.NDArray[Any] = np.array(labels.dictionary.to_pylist(), dtype=np.str_)
+    return np.asarray(texts[labels.indices.to_numpy(zero_copy_only=False)])
+
+
+def _opened(name: str, path: Path, column: str = "") -> Any:
+    """Return an open file; equal texts or bytes of `column` are kept once."""
     import pyarrow.parquet as pq
 
     with _told(name, path):
-        return pq.ParquetFile(path)
+        file = pq.ParquetFile(path)
+        leaves = [file.schema.column(i).path for i in range(len(file.schema))] if column else []
+        once = [leaf for leaf in leaves if leaf in (column, f"{column}.bytes")]
+        return pq.ParquetFile(path, metadata=file.metadata, read_dictionary=once) if once else file
 
 
 @contextmanager

@@ -110,6 +110,10 @@ def check_processes(processes: int, backend: str, batch_size: int) -> None:
         )
 
 
+OUT_OF_MEMORY = "out of memory"
+"""How the reason of a result begins whose training did not fit, as a whole or in parts."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
     """What one epoch left: mean training loss [nats], validation error in [0, 1], its own time [s]."""
@@ -145,6 +149,11 @@ class TrialResult:
             )
         if self.error is not None and not 0.0 <= self.error <= 1.0:
             raise InputError(f"error (={self.error}) must be a share of images from 0 to 1")
+
+    @property
+    def short_of_memory(self) -> bool:
+        """Whether memory ran out while it was found."""
+        return (self.reason or "").startswith(OUT_OF_MEMORY)
 
     @property
     def judged_error(self) -> float:
