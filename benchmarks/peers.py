@@ -29,7 +29,7 @@ import netspace as ns
 from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_memory import MicroBatches
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import new_optimiser, take_step
+from netspace.backends.torch_update import new_optimiser, take_step
 from netspace.networks.spec import NetworkSpec
 from netspace.study import Study
 from netspace.training.recipe import TrainingRecipe

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "study_file": GROUND | {"networks", "spaces", "stats", "training"},
     "settling": {"errors", "backends", "spaces", "study_file", "training"},
     "running": {"errors", "backends", "execution", "faults", "networks", "storage", "training"},
-    "launching": {"errors", "execution", "machine", "networks", "running", "study_file", "training"},
+    "launching": {"errors", "backends", "execution", "machine", "networks", "running", "study_file", "training"},
     "single": {"errors", "backends", "networks", "training"},
     "telling": {"errors", "values", "findings", "report", "spaces", "stats", "storage", "study_file", "training"},
     "study": GROUND

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import netspace as ns
+from netspace.backends.torch_devices import found_devices
 from netspace.cli import main
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec, Stage, Stem
@@ -112,6 +113,15 @@ def test_an_array_file_judged_by_the_balanced_error(folder):
         (
             ("--threads", "100000"),
             f"--threads (=100000) must be from 1 to {MOST} on this machine of {CORES} cores; the nearest is {MOST}",
+        ),
+        (
+            ("--device", "gpu"),
+            'device (=\'gpu\') must be "cpu", "cuda", or one of several by its number, such as "cuda:0"',
+        ),
+        pytest.param(
+            ("--device", "cuda:1"),
+            "device (='cuda:1') is not there: PyTorch finds no CUDA device on this machine; the nearest is 'cpu'",
+            marks=pytest.mark.skipif(found_devices() > 0, reason="tells what happens without a CUDA device"),
         ),
         (("--output", "mine.json"), "--output 'mine.json' cannot be made a folder (File exists)"),
     ],

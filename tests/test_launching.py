@@ -1,12 +1,18 @@
-"""In which order the trials of a run begin."""
+"""In which order the trials of a run begin, and over which devices its workers are spread."""
 
 from collections import Counter
 
-from netspace.launching import in_turn
+import pytest
+
+from netspace import launching
+from netspace.backends import torch_devices
+from netspace.launching import PER_DEVICE, devices_of, in_turn, number_of_workers
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec, Stage
+from netspace.study_file import StudySpec, parse_study
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
+from tests.tiny import STUDY
 
 
 def trial(width: int) -> Trial:
@@ -27,3 +33,41 @@ def test_few_trials_stay_in_turn() -> None:
     spaces = [(trial(8),), (trial(64),)]
     assert in_turn(spaces, 16) == [trial(8), trial(64)]
     assert in_turn([], 16) == []
+
+
+def study(device: str) -> StudySpec:
+    return parse_study(f"device = {device!r}\n" + STUDY)
+
+
+@pytest.mark.parametrize(
+    ("found", "seen", "device", "expected"),
+    [
+        (0, None, "cpu", []),
+        (2, None, "cuda", ["0", "1"]),
+        (2, "3, 5", "cuda", ["3", "5"]),
+        (2, "3,5", "cuda:1", ["3,5"]),
+        (2, None, "cuda:1", ["0,1"]),
+    ],
+)
+def test_workers_are_spread_over_the_devices_that_are_seen(
+    monkeypatch: pytest.MonkeyPatch, found: int, seen: str | None, device: str, expected: list[str]
+) -> None:
+    monkeypatch.setattr(torch_devices, "found_devices", lambda: found)
+    monkeypatch.delenv(launching.SEEN, raising=False)
+    if seen is not None:
+        monkeypatch.setenv(launching.SEEN, seen)
+    assert devices_of(study(device)) == expected
+
+
+@pytest.mark.parametrize(
+    ("cores", "found", "expected"), [(16, 1, PER_DEVICE), (16, 2, 2 * PER_DEVICE), (2, 1, 2), (1, 3, 3)]
+)
+def test_auto_is_a_few_workers_for_every_device(
+    monkeypatch: pytest.MonkeyPatch, cores: int, found: int, expected: int
+) -> None:
+    monkeypatch.setattr(torch_devices, "found_devices", lambda: found)
+    monkeypatch.setattr(launching, "usable_cores", lambda: cores)
+    monkeypatch.delenv(launching.SEEN, raising=False)
+    assert number_of_workers(study("cuda"), "auto") == expected
+    assert number_of_workers(study("cuda"), 7) == 7
+    assert number_of_workers(study("cpu"), "auto") == cores

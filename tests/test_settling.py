@@ -113,7 +113,7 @@ class TestAuto:
 
     def test_measures_for_real(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """On fewer images than there are classes, too, where every class has its weight."""
-        monkeypatch.setattr(torch_choice, "_few", lambda data, size: few(data, 2))
+        monkeypatch.setattr(torch_choice, "_few", lambda data, size, steps: few(data, 2))
         found = study(tmp_path, kernels='kernels = "torch"')
         recipe = dataclasses.replace(found.spec.recipe, class_weights="balanced", batch_size=5)
         found.spec = dataclasses.replace(found.spec, recipe=recipe)

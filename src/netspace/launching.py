@@ -1,9 +1,11 @@
 """How a study's networks are trained here: what its workers are told, how many there are, and what each may take."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from netspace.backends import get_backend
 from netspace.errors import InputError
 from netspace.execution.executor import Limits, Work
 from netspace.execution.processes import ProcessExecutor
@@ -11,10 +13,17 @@ from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
 from netspace.running import train_here
 from netspace.study_file import StudySpec
+from netspace.training.device import CPU
 from netspace.training.trial import Trial
 
 TO_IMPORT = {"torch": ("netspace.backends.torch_training",)}
 """What a backend's workers may import before they are set up; others ask the environment at their first import."""
+
+SEEN = "CUDA_VISIBLE_DEVICES"
+"""The variable of the environment that says which devices CUDA shows to a process, and in which order."""
+
+PER_DEVICE = 4
+"""How many workers share a CUDA device where their number is "auto": small networks leave most of it idle."""
 
 LAST = 16
 """How many trials of a run, and at most a quarter, begin in the order of their size."""
@@ -53,6 +62,7 @@ def local_workers(
             grace=grace,
         ),
         logs=logs,
+        environments=[{SEEN: device} for device in devices_of(spec)] or [{}],
     )
     if soon:
         executor.prepare(*TO_IMPORT.get(spec.backend, ()))
@@ -62,13 +72,31 @@ def local_workers(
 def number_of_workers(spec: StudySpec, asked: int | str) -> int:
     """Return how many workers are asked for: "auto" is one for every so many cores as a trial has threads.
 
-    Raises: InputError.
+    On CUDA devices "auto" is `PER_DEVICE` for each, and no more than there are cores for. Raises: InputError.
     """
     if asked == "auto":
-        return max(1, usable_cores() // spec.threads)
+        most = max(1, usable_cores() // spec.threads)
+        devices = len(devices_of(spec))
+        return min(max(most, devices), PER_DEVICE * devices) if devices else most
     if isinstance(asked, str) or asked < 1:
         raise InputError(f'workers (={asked!r}) must be "auto" or a whole number of at least 1')
     return asked
+
+
+def devices_of(spec: StudySpec) -> list[str]:
+    """Return the CUDA devices over which a study's workers are spread, each as what shows it to a worker.
+
+    "cuda" is every device that this process sees, "cuda:1" the second of them. Raises: InputError.
+    """
+    if spec.device == CPU:
+        return []
+    get_backend("torch")  # a missing framework is one sentence
+    from netspace.backends.torch_devices import find_device, found_devices
+
+    find_device(spec.device)
+    told = [name.strip() for name in os.environ.get(SEEN, "").split(",") if name.strip()]
+    found = told or [str(number) for number in range(found_devices())]
+    return [",".join(found)] if ":" in spec.device else found  # of all, a worker takes the one of that number
 
 
 def in_turn(trials: Iterable[Sequence[Trial]], resolution: int) -> list[Trial]:

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from netspace.backends import get_backend
-from netspace.errors import FallbackWarning, StudyFileError
+from netspace.errors import FallbackWarning, InputError, StudyFileError
 from netspace.spaces.sample import Sample
 from netspace.study_file import StudySpec
 from netspace.training.data import Dataset
+from netspace.training.device import CPU, MEASURED, kind
 from netspace.training.recipe import AUTO, PRECISIONS
 from netspace.training.trial import KERNELS, Trial
 
@@ -48,12 +49,18 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> tuple
     flops = np.concatenate([sample.complexity.flops for sample in samples])
     plain = _with(spec, {"precision": PRECISIONS[0], "kernels": KERNELS[0]})
     trials = [
-        Trial(network=networks[i], recipe=plain.recipe, data=data.fingerprint, threads=spec.threads)
+        Trial(
+            network=networks[i],
+            recipe=plain.recipe,
+            data=data.fingerprint,
+            threads=spec.threads,
+            device=spec.device,
+        )
         for i in np.argsort(flops, kind="stable")
     ]
     precisions = PRECISIONS if spec.recipe.precision == AUTO else (spec.recipe.precision,)
-    kernels: tuple[str, ...] = KERNELS if spec.kernels == AUTO else (spec.kernels,)
-    missing = torch_native.missing_operators() if spec.kernels == AUTO else None
+    kernels = MEASURED[kind(spec.device)] if spec.kernels == AUTO else (spec.kernels,)
+    missing = torch_native.missing_operators() if spec.kernels == AUTO and "native" in kernels else None
     if missing is not None:
         kernels = tuple(name for name in kernels if name != "native")
     precision, chosen = fastest(trials, data, precisions, kernels)
@@ -66,6 +73,14 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> tuple
 
 def check_machine(spec: StudySpec) -> None:
     """Check that this machine can compute as a settled study says. Raises: StudyFileError."""
+    if spec.device != CPU:
+        get_backend("torch")  # a missing framework is one sentence
+        from netspace.backends.torch_devices import find_device
+
+        try:
+            find_device(spec.device)
+        except InputError as problem:
+            raise StudyFileError(str(problem)) from None
     if spec.kernels == "native":
         from netspace.backends.torch_native import missing_operators
 

@@ -15,6 +15,7 @@ from netspace.errors import InputError
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
+from netspace.training.device import CPU
 from netspace.training.epochs import Batches, check_fits, share_wrong
 from netspace.training.metrics import check_judged
 from netspace.training.rank import Rank
@@ -74,6 +75,7 @@ def train_network(
     seed: int = 0,
     threads: int = 1,
     kernels: str = "torch",
+    device: str = CPU,
     rank: Rank = Rank(),
     test: bool = False,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -83,8 +85,8 @@ def train_network(
     Of several processes that have joined, each calls this with its `rank`; the first alone judges the test split.
 
     Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
-    metric takes, or the backend has no such network or
-    recipe; MissingFrameworkError; ExecutionError where the kernels cannot be had.
+    metric takes, the backend has no such network or
+    recipe, or the device is not there; MissingFrameworkError; ExecutionError where the kernels cannot be had.
     """
     if test and data.test is None:
         raise InputError(f"test: {data.name!r} was opened without its test split")
@@ -99,6 +101,7 @@ def train_network(
         threads=threads,
         kernels=kernels,
         processes=rank.of,
+        device=device,
     )
     trainer = get_backend(backend)
     trainer.check_recipe(recipe)

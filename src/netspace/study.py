@@ -198,6 +198,7 @@ class Study:
                     backend=self.spec.backend,
                     threads=self.spec.threads,
                     kernels=self.spec.kernels,
+                    device=self.spec.device,
                 )
                 for network in drawn.networks
             )
@@ -362,8 +363,7 @@ class Study:
     def findings(self, *, while_waiting: bool = True) -> "StudyReport":
         """Return all that the page says, read from the store as it is now.
 
-        What matters most takes a second or more per space; with `while_waiting` false it is told once no network
-        waits any more.
+        What matters most takes a second or more per space; with `while_waiting` false, only once no network waits.
 
         It shows the study file as it was last run, which need not be the file of today.
         """

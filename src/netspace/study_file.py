@@ -22,6 +22,7 @@ from netspace.spaces.union import Space
 from netspace.stats import Criteria, planned_looks
 from netspace.training.checkpoint import CHECKPOINT_SECONDS
 from netspace.training.data import DataChoice, Dataset
+from netspace.training.device import CPU, check_device
 from netspace.training.epochs import check_fits
 from netspace.training.recipe import AUTO, TrainingRecipe, named_recipe
 from netspace.training.trial import KERNELS, check_kernels
@@ -156,10 +157,9 @@ class StudySpec:
 
     `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
     narrow every space that has the parameter. `seed` is that of the draws and, where `training_seed` is None, of
-    initial weights, order and augmentation. `kernels` and `threads` are every trial's; where `kernels` or the recipe's
-    precision is "auto", it is measured when the study is made. `workers` [processes] is a number or "auto", one for
-    every `threads` cores; neither they nor `limits` change a result, but for that of a network which goes over one.
-    `output` is the folder of the store, the page and the figures; relative to where the command runs.
+    initial weights, order and augmentation. `kernels`, `threads` and `device` are every trial's; where `kernels` or the
+    recipe's precision is "auto", it is measured when the study is made. `workers` [processes] and `limits` change no
+    result but that of a network which goes over one. `output` is the study's folder, from where the command runs.
     """
 
     name: str
@@ -177,6 +177,7 @@ class StudySpec:
     backend: str = "torch"
     kernels: str = "torch"
     threads: int = 1
+    device: str = CPU
     comparison: ComparisonChoice = ComparisonChoice()
     checks: ChecksChoice | None = None
     workers: int | str = "auto"
@@ -203,6 +204,7 @@ class StudySpec:
                 told = f"comparison.pairs[{position}] (={list(pair)})"
                 raise InputError(f"{told} must be two different spaces of the study, which are {', '.join(names)}")
         check_kernels(self, self.backend, (*KERNELS, AUTO))
+        check_device(self.device, backend=self.backend, kernels=self.kernels)
         whole(self, "threads", InputError, maximum=MOST_THREADS)
         if self.workers != "auto" and (not isinstance(self.workers, int) or self.workers < 1):
             raise InputError(f'workers (={self.workers!r}) must be "auto" or a whole number of at least 1')

@@ -23,6 +23,7 @@ from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import ComparisonChoice, StudySpec, plan_of_looks
 from netspace.training.data import Dataset
+from netspace.training.device import CPU
 from netspace.training.recipe import TrainingRecipe
 
 if TYPE_CHECKING:  # it brings matplotlib, which no verdict needs
@@ -206,6 +207,7 @@ KERNELS = {
     "torch": "the framework's own operators",
     "blocked": "block-diagonal groups (kernels 'blocked')",
     "native": "operators of netspace (kernels 'native')",
+    "contiguous": "the framework's own operators in its default layout (kernels 'contiguous')",
 }
 SCHEDULES = {"cosine": "half-cosine", "constant": "constant"}
 
@@ -226,7 +228,9 @@ def study_facts(spec: StudySpec, data: Dataset, fallback: str | None = None) -> 
         "Recipe": f"{recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate "
         f"{recipe.learning_rate:g} ({SCHEDULES[recipe.schedule]}), momentum {recipe.momentum:g}, weight decay "
         f"{recipe.weight_decay:g}" + _extras(recipe),
-        "Computed": f"{recipe.precision}, {KERNELS[spec.kernels]}, {spec.threads} thread" + "s" * (spec.threads > 1),
+        "Computed": f"{recipe.precision}, {KERNELS[spec.kernels]}, {spec.threads} thread"
+        + "s" * (spec.threads > 1)
+        + (f", on device {spec.device}" if spec.device != CPU else ""),
         "Seed": f"{seed}, training {training}" if training != seed else str(seed),
     }
     limits = {"{:g} minutes": spec.limits.minutes, "{:g} GiB of memory": spec.limits.memory_gib}

@@ -12,9 +12,13 @@ import pytest
 import torch
 
 import netspace as ns
+from netspace.backends.torch_augmentation import augment
 from netspace.backends.torch_distributed import Ranks
+from netspace.backends.torch_evaluation import error
+from netspace.backends.torch_images import Normalise
+from netspace.backends.torch_loss import mean_loss
 from netspace.backends.torch_model import arrays, build
-from netspace.backends.torch_training import Normalise, augment, error, mean_loss, train
+from netspace.backends.torch_training import train
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.single import fitted

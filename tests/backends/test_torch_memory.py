@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 
+from netspace.backends.torch_loss import mean_loss
 from netspace.backends.torch_memory import MicroBatches, parts_of, shortage
 from netspace.backends.torch_mixing import Mixed
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import mean_loss
 from netspace.errors import ExecutionError
 from tests.backends.short_of_memory import NETWORK
 

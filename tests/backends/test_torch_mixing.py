@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from netspace.backends.torch_mixing import Mixed, Mixing, outside
-from netspace.backends.torch_training import mean_loss
+from netspace.backends.torch_loss import mean_loss
+from netspace.backends.torch_mixing import Mixed, Mixing, box, outside
 from netspace.training.recipe import TrainingRecipe
 
 BATCH, SIDE = 64, 7
@@ -71,12 +71,12 @@ def test_a_box_has_its_area_and_ends_at_the_edge():
     shares, side = [0.0, 0.2, 0.5, 0.75, 0.99, 1.0], 10
     centres = [(row, column) for row in range(side) for column in range(0, side, 3)]
     for share in shares:
-        found = outside(side, np.full(len(centres), share), np.array(centres).T)
-        box = math.floor(side * math.sqrt(1 - share))
+        found = outside(side, box(side, np.full(len(centres), share), np.array(centres).T))
+        length = math.floor(side * math.sqrt(1 - share))
         for (row, column), mask in zip(centres, found, strict=True):
             expected = torch.ones((side, side))
-            for i in range(row - box // 2, row - box // 2 + box):
-                for j in range(column - box // 2, column - box // 2 + box):
+            for i in range(row - length // 2, row - length // 2 + length):
+                for j in range(column - length // 2, column - length // 2 + length):
                     if 0 <= i < side and 0 <= j < side:
                         expected[i, j] = 0
             assert torch.equal(mask, expected)

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from netspace.backends import torch_training
-from netspace.backends.torch_training import Normalise, error, resized, train
+from netspace.backends.torch_evaluation import error
+from netspace.backends.torch_images import Normalise, resized
+from netspace.backends.torch_training import train
 from netspace.backends.torch_usual import train_usually
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec, Stage, Stem

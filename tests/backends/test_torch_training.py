@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from netspace.backends import get_backend
-from netspace.backends.torch_training import Normalise, augment
+from netspace.backends.torch_augmentation import augment
+from netspace.backends.torch_images import Normalise
 from netspace.errors import InputError, MissingFrameworkError
 from netspace.training.data import DataChoice, load
 from netspace.training.recipe import TrainingRecipe

@@ -29,6 +29,8 @@ def double(offset):
             time.sleep(60)
         if payload == "pid":
             return os.getpid()
+        if payload == "device":
+            return os.environ.get("A_DEVICE")
         report(f"half of {payload}")
         report(f"all of {payload}")
         return 2 * payload + offset
@@ -144,3 +146,12 @@ def test_the_inline_executor_lets_the_true_error_through():
 def test_no_workers_is_refused():
     with pytest.raises(InputError, match=r"workers \(=0\) must be at least 1"):
         ProcessExecutor(0)
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_environments_are_given_in_turn(prepared):
+    with ProcessExecutor(3, environments=[{"A_DEVICE": "zero"}, {"A_DEVICE": "one"}]) as executor:
+        if prepared:
+            executor.prepare()
+        events = list(events_of(executor, SETUP, tasks(*["device"] * 3)))
+    assert sorted(event.value for event in events if isinstance(event, Done)) == ["one", "zero", "zero"]

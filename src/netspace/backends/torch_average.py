@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from netspace.training.epochs import EVALUATION_BATCH
@@ -34,9 +34,17 @@ class Average:
         return nn.ParameterList(self.tensors)
 
     @torch.no_grad()
-    def update(self, weight: float) -> None:
-        """Move the average towards the network's parameters, by `weight` of the way: in [0, 1]."""
-        torch._foreach_lerp_(self.tensors, self._parameters, weight)
+    def update(self, weight: float | Tensor) -> None:
+        """Move the average towards the network's parameters, by `weight` of the way: in [0, 1].
+
+        A tensor's value is not asked for, so that nothing waits for a device.
+        """
+        if isinstance(weight, Tensor):
+            way = torch._foreach_sub(self._parameters, self.tensors)
+            torch._foreach_mul_(way, weight)
+            torch._foreach_add_(self.tensors, way)
+        else:
+            torch._foreach_lerp_(self.tensors, self._parameters, weight)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -31,6 +31,7 @@ from torch import Tensor
 from netspace import values
 from netspace.backends.conversion import load_network
 from netspace.backends.inference import InferenceFigures, InferenceSetting
+from netspace.backends.torch_devices import find_device
 from netspace.backends.torch_fusing import fuse
 from netspace.backends.torch_model import AnyNet, build
 from netspace.errors import ExecutionError, InputError
@@ -60,7 +61,7 @@ def measure(source: Source, settings: Sequence[InferenceSetting], *, rounds: int
     if rounds < 1:
         raise InputError(f"rounds (={rounds}) must be a whole number of at least 1")
     for setting in settings:
-        _check_device(setting.device)
+        find_device(setting.device)
     if isinstance(source, Path):
         load_network(source)  # what is wrong with a folder is told at once
     # Memory first: a batch that does not fit ends a process of its own.
@@ -139,7 +140,7 @@ def fresh_peak_memory(source: Source, setting: InferenceSetting) -> float | None
 
 def versions(device: str) -> str:
     """Return what computes: PyTorch and its instruction set, or the device's name. Raises: InputError."""
-    _check_device(device)
+    find_device(device)
     name = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
     return f"torch {torch.__version__} ({name})"
 
@@ -166,11 +167,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _check_device(device: str) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device (='cuda') is not there: PyTorch finds no CUDA device on this machine; nearest: cpu")
 
 
 def _answer() -> None:

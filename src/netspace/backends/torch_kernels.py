@@ -2,7 +2,8 @@
 
 `use_kernels` changes how the modules of one network compute while it lasts; weights, names and modules stay.
 
-- "torch": PyTorch's own operators.
+- "torch": PyTorch's own operators, in channels-last layout.
+- "contiguous": the same in PyTorch's default layout, which is the faster one for some operators of some devices.
 - "blocked": in bfloat16, a convolution of groups 2 or 4 wide becomes one of groups 8 wide whose weights are
   block-diagonal, for which oneDNN has fast code; a strided depthwise one is computed at stride 1 and thinned, because
   the gradient of the strided one is oneDNN's reference code there.
@@ -38,7 +39,7 @@ def use_kernels(network: AnyNet, kernels: str) -> Iterator[None]:
     if kernels == "native":
         load_operators()
     for module in network.modules():  # convolutions of a user's own blocks stay as they are
-        if isinstance(module, ConvNorm) and kernels != "torch":
+        if isinstance(module, ConvNorm) and kernels in ("blocked", "native"):
             conv = module.get_submodule("conv")
             forms[conv] = (kernels == "native" and own_form(conv)) or convolve
         if isinstance(module, ConvNorm | Block) and kernels == "native":

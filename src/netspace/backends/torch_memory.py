@@ -12,14 +12,22 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from netspace.backends.torch_devices import dropping_generator
 from netspace.errors import NetspaceError
 from netspace.training.trial import OUT_OF_MEMORY
 
 SMALLEST = 2
 """The images that a part has at least: a norm needs two."""
 
-SIGNS = ("can't allocate memory", "out of memory", "bad_alloc", "could not create a", "could not execute a primitive")
-"""What PyTorch and its libraries say where memory is short; oneDNN says no more than the last two."""
+SIGNS = (
+    "can't allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "STATUS_ALLOC_FAILED",  # cuDNN and cuBLAS
+    "could not create a",  # oneDNN says no more than these
+    "could not execute a primitive",
+)
+"""What PyTorch and its libraries say where memory is short."""
 
 
 class MicroBatches:
@@ -34,6 +42,7 @@ class MicroBatches:
         self._may_halve = may_halve
         self._buffers = list(network.buffers())
         self._before = [buffer.clone() for buffer in self._buffers]
+        self._device = next(network.parameters()).device
         self._step = 0
         self._trained: list[str] = []
         self._judging_parts = 1
@@ -52,10 +61,14 @@ class MicroBatches:
     def gradient(self, images: int, loss: Callable[[slice], Tensor]) -> Tensor:
         """Leave the gradient of a batch's mean loss in the network's parameters, and return the loss.
 
-        `loss` gives the mean loss of the images in a part of the batch. Raises: MemoryError where none fits.
+        `loss` gives the mean loss of the images in a part of the batch. While a CUDA graph is captured, a batch is
+        taken as before, and a shortage is the capture's. Raises: MemoryError where none fits.
         """
+        if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            return self._added_up(images, loss)
         self._step += 1
-        generator = torch.get_rng_state()
+        dropping = dropping_generator(self._device)
+        generator = dropping.get_state()
         torch._foreach_copy_(self._before, self._buffers)
         while True:
             try:
@@ -73,7 +86,7 @@ class MicroBatches:
             self.parts *= 2
             largest = max(map(_length, parts_of(images, self.parts)))
             self._trained.append(f"{largest} of {images} images from step {self._step} on")
-            torch.set_rng_state(generator)
+            dropping.set_state(generator)
             self._restore(self._before)
 
     def judged(self, images: int, judge: Callable[[slice], Tensor]) -> Tensor:
@@ -93,7 +106,7 @@ class MicroBatches:
 
     def _added_up(self, images: int, loss: Callable[[slice], Tensor]) -> Tensor:
         self._network.zero_grad()
-        total = torch.zeros(())
+        total = torch.zeros((), device=self._device)
         parts = parts_of(images, self.parts)
         means = [torch.zeros_like(buffer) for buffer in self._buffers] if len(parts) > 1 else []
         for part in parts:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from netspace.backends.torch_augmentation import Draws
 from netspace.training.recipe import TrainingRecipe
 
 Array = npt.NDArray[np.float64]
@@ -32,36 +33,56 @@ class Mixing:
     def __init__(self, recipe: TrainingRecipe, seed: int) -> None:
         self._recipe, self._seed = recipe, seed
 
-    def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Mixed | None]:
-        """Return images (batch, channels, height, width) mixed, and of what; as they are where nothing is asked for."""
+    def draw(self, batch: int, side: int, step: int) -> Draws:
+        """Return how the images of a step are mixed, of `side` [pixels]: nothing where nothing is asked for.
+
+        "partner" (batch,), "share" (batch, 1, 1) of mixup, the "box" of cutmix (2, 2, batch): begin and end, row and
+        column; and where an image may be mixed either way, whether it is "whole" (batch,), by mixup.
+        """
         mixup, cutmix = self._recipe.mixup, self._recipe.cutmix
         if not mixup and not cutmix:
-            return images, None
-        batch, side = len(images), images.shape[-1]
+            return {}
         draw = np.random.Generator(np.random.Philox(key=self._seed, counter=step << 64))
-        partner = torch.from_numpy(draw.permutation(batch))
-        own = torch.ones(())
+        draws = {"partner": torch.from_numpy(draw.permutation(batch))}
         if mixup:
-            own = as_mask(draw.beta(mixup, mixup, batch))
+            draws["share"] = torch.from_numpy(draw.beta(mixup, mixup, batch)).float()[:, None, None]
         if cutmix:
-            cut = outside(side, draw.beta(cutmix, cutmix, batch), draw.integers(0, side, (2, batch)))
-            own = torch.where(torch.from_numpy(draw.random(batch) < 0.5)[:, None, None], own, cut) if mixup else cut
-        mixed = torch.lerp(images[partner], images, own[:, None]).contiguous(memory_format=torch.channels_last)
-        return mixed, Mixed(partner=partner, share=own.mean((1, 2)))
+            draws["box"] = box(side, draw.beta(cutmix, cutmix, batch), draw.integers(0, side, (2, batch)))
+        if mixup and cutmix:
+            draws["whole"] = torch.from_numpy(draw.random(batch) < 0.5)
+        return draws
+
+    def __call__(self, images: Tensor, step: int) -> tuple[Tensor, Mixed | None]:
+        """Return images (batch, channels, height, width) mixed, and of what; as they are where nothing is asked for."""
+        return mixed(images, self.draw(len(images), images.shape[-1], step))
 
 
-def as_mask(share: Array) -> Tensor:
-    """Return how much an image counts at each pixel, its share everywhere: (batch, 1, 1)."""
-    return torch.from_numpy(share).float()[:, None, None]
+def mixed(images: Tensor, draws: Draws) -> tuple[Tensor, Mixed | None]:
+    """Return images (batch, channels, height, width) mixed as they were drawn to be, and of what."""
+    if "partner" not in draws:
+        return images, None
+    partner, own = draws["partner"], draws.get("share")
+    if "box" in draws:
+        cut = outside(images.shape[-1], draws["box"])
+        own = cut if own is None else torch.where(draws["whole"][:, None, None], own, cut)
+    assert own is not None
+    found = torch.lerp(images[partner], images, own[:, None]).contiguous(memory_format=torch.channels_last)
+    return found, Mixed(partner=partner, share=own.mean((1, 2)))
 
 
-def outside(side: int, share: Array, centre: npt.NDArray[np.int64]) -> Tensor:
-    """Return 1 outside of each image's box and 0 in it: (batch, side, side).
+def box(side: int, share: Array, centre: npt.NDArray[np.int64]) -> Tensor:
+    """Return where each image's box begins and ends, in rows and columns [pixels]: (2, 2, batch).
 
-    A box is about a `centre` (2, batch) [pixels], leaves `share` (batch,) of the area, and ends at the edge.
+    A box is about a `centre` (2, batch) [pixels] and leaves `share` (batch,) of the area; it may reach over the edge.
     """
-    box = (side * np.sqrt(1.0 - share)).astype(np.int64)
-    begin, pixels = centre - box // 2, np.arange(side)
-    rows, columns = torch.from_numpy((pixels >= begin[..., None]) & (pixels < (begin + box)[..., None]))
+    length = (side * np.sqrt(1.0 - share)).astype(np.int64)
+    begin = centre - length // 2
+    return torch.from_numpy(np.stack((begin, begin + length)))
+
+
+def outside(side: int, within: Tensor) -> Tensor:
+    """Return 1 outside of each image's box (2, 2, batch) and 0 in it: (batch, side, side)."""
+    pixels = torch.arange(side, device=within.device)
+    rows, columns = (pixels >= within[0, ..., None]) & (pixels < within[1, ..., None])
     inside: Tensor = rows[:, :, None] & columns[:, None, :]
     return 1.0 - inside.float()

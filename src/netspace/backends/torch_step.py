@@ -1,6 +1,6 @@
 """Where the time of one training step goes: whole steps timed in turns, then operator by operator by the profiler.
 
-The step is the one that trains (`torch_training.take_step`), on random images. An operator's time is that of what is
+The step is the one that trains (`torch_update.take_step`), on random images. An operator's time is that of what is
 called from Python, or by autograd, with all that it calls: the convolution with the cast of its weights, a backward
 operator with its sums. What Python itself takes between operators is in the time of a whole step only; what the
 profiler takes is in those of the operators only, most where there are many small ones.
@@ -22,7 +22,7 @@ from torch.profiler import ProfilerActivity, profile
 from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_memory import MicroBatches
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import new_optimiser, take_step
+from netspace.backends.torch_update import new_optimiser, take_step
 from netspace.errors import ExecutionError
 from netspace.training.trial import Trial
 

@@ -1,8 +1,9 @@
 """One network trained by PyTorch: the whole loop, in the order in which it runs.
 
 Images stay one uint8 array (n, height, width, channels); a batch is indexed, normalised and augmented as whole
-tensors, in channels-last layout. Nothing inside a step waits for a number: losses are read once an epoch.
-Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`.
+tensors. Nothing inside a step waits for a number: losses are read once an epoch. On a CUDA device the images lie there,
+an epoch's random choices go there at once, and a step is replayed as a graph.
+Its speed in float32 and bfloat16 is printed by `benchmarks/precision.py`, on CUDA by `benchmarks/gpu.py`.
 """
 
 import time
@@ -14,27 +15,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from netspace.backends.checkpoints import Arrays, TensorType, planned_types
+from netspace.backends.torch_augmentation import draw_augmentation
 from netspace.backends.torch_average import Average, evenly
+from netspace.backends.torch_device_steps import DeviceSteps, Terms
+from netspace.backends.torch_devices import begin_on, dropping_generator, find_device
 from netspace.backends.torch_distributed import Ranks
+from netspace.backends.torch_evaluation import error
 from netspace.backends.torch_fusing import refuse_folded
+from netspace.backends.torch_images import Normalise, Pixels, in_layout, memory_format
 from netspace.backends.torch_kernels import use_kernels
 from netspace.backends.torch_memory import MicroBatches, shortage
-from netspace.backends.torch_mixing import Mixed, Mixing
+from netspace.backends.torch_mixing import Mixing
 from netspace.backends.torch_model import AnyNet, arrays, as_array, as_tensor, build, numpy_type, own_types, with_arrays
 from netspace.backends.torch_own_block import check_own_blocks
 from netspace.backends.torch_state import TorchState
+from netspace.backends.torch_update import TrainingStep, autocast, new_optimiser
 from netspace.networks.spec import NetworkSpec
 from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
-from netspace.training.epochs import EVALUATION_BATCH, check_images, check_training, loss_weights, run_epochs
-from netspace.training.metrics import judged
+from netspace.training.device import CPU
+from netspace.training.epochs import check_images, check_training, loss_weights, run_epochs
 from netspace.training.recipe import TrainingRecipe
-from netspace.training.shards import read_ahead
-from netspace.training.splits import ByteArray, IndexArray, Split
+from netspace.training.splits import IndexArray
 from netspace.training.trial import OUT_OF_MEMORY, EpochRecord, Trial, TrialResult
 
 
@@ -98,6 +103,9 @@ class TorchBackend:
             why = shortage(problem)
             if why is None:
                 raise
+        finally:
+            if trial.device != CPU:
+                torch.cuda.empty_cache()  # for the other processes on that device
         reason = f"{OUT_OF_MEMORY}: {why}"
         return TrialResult(trial_id=trial.id, status="failed", seconds=time.perf_counter() - begun, reason=reason)
 
@@ -113,66 +121,89 @@ def train(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     network: AnyNet | None = None,
     checkpoint: Checkpoint | None = None,
+    capture: bool | None = None,
 ) -> TrialResult:
     """Train one network and return its validation error at the last epoch, with its learning curve.
 
     Goes on where `checkpoint` says that an earlier attempt stopped. Sets PyTorch's number of threads in this process to
     the trial's. A trial of several processes is trained by all of them together, each of which calls this once they
     have joined (`torch_distributed.joined`). Where memory runs out, batches are taken in parts, and the result's reason
-    says so (`torch_memory.py`).
+    says so (`torch_memory.py`). On a CUDA device steps are replayed as graphs, unless `capture` is false; with
+    `capture` the processor takes them as such a device would, one by one. The network ends on the processor.
 
-    Raises: InputError where a batch is larger than the training images, or other processes than the trial's have
-    joined; ExecutionError where the trial's kernels cannot be had; Stopped where its checkpoint is told to stop;
-    MemoryError, or PyTorch's RuntimeError, where the smallest part does not fit.
+    Raises: InputError where a batch is larger than the training images, other processes than the trial's have joined,
+    or its device is not there; ExecutionError where the trial's kernels cannot be had; Stopped where its checkpoint is
+    told to stop; MemoryError, or PyTorch's RuntimeError, where the smallest part does not fit.
     """
     begun = time.perf_counter()
+    device = find_device(trial.device)
+    begin_on(device)
     torch.set_num_threads(trial.threads)
     ranks = Ranks.joined(trial.processes)
-    recipe = trial.recipe
+    recipe, kernels = trial.recipe, trial.kernels
     steps = recipe.steps_per_epoch(len(data.training.labels))
 
     network = network or build(trial.network, seed=trial.stream_seed("initialisation"))
     check_training(trial, data, network.spec, numpy_type(network))
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(device, memory_format=memory_format(kernels))  # type: ignore[call-overload]
     assert network is not None
-    optimiser = new_optimiser(network, recipe, trial.kernels)
+    optimiser = new_optimiser(network, recipe, kernels)
     # Dropout and stochastic depth draw from PyTorch's own generator.
     torch.manual_seed(trial.stream_seed("dropping") + ranks.number)
-    images, labels = data.training.images, torch.tensor(data.training.labels)
+    labels = torch.tensor(data.training.labels, device=device)
+    pixels = Pixels(data.training.images, device, copy=bool(capture))
     weights = loss_weights(trial, data)
-    class_weights = None if weights is None else torch.from_numpy(weights)
-    normalise = Normalise(data)
+    normalise = Normalise(data, device)
     augmentation = torch.Generator().manual_seed(trial.stream_seed("augmentation") + ranks.number)
     mixing = Mixing(recipe, trial.stream_seed("mixing") + ranks.number)
 
     def some_images() -> Tensor:
-        with autocast(recipe):
-            found: Tensor = network(normalise(images[evenly(len(images))]))
+        with autocast(recipe, device):
+            found: Tensor = network(in_layout(normalise(pixels(evenly(len(labels)))), kernels))
         return found
 
     average = Average(network, some_images) if recipe.average_epochs else None
-    shared = ranks.shared(network)
     micro = MicroBatches(network, may_halve=ranks.of == 1)
+    take = TrainingStep(
+        network=ranks.shared(network),
+        optimiser=optimiser,
+        micro=micro,
+        normalise=normalise,
+        recipe=recipe,
+        kernels=kernels,
+        class_weights=None if weights is None else torch.from_numpy(weights).to(device),
+        average=average,
+        total=torch.zeros((), device=device),
+    )
+    batch_size = recipe.batch_size // ranks.of
+
+    def terms(step: int) -> Terms:
+        side = recipe.side(step, steps, data.resolution)
+        draws = draw_augmentation(recipe, batch_size, augmentation) | mixing.draw(batch_size, side, step)
+        weight = recipe.average_weight(step, steps) if recipe.average_epochs else 0.0
+        return draws, side, recipe.rate(step, steps), weight
+
+    device_steps = None
+    if device.type != CPU or capture:
+        device_steps = DeviceSteps(take, pixels, labels, terms, capture=capture is not False)
 
     def train_epoch(done: int, batches: Iterable[IndexArray]) -> float:
         network.train()
-        total_loss = torch.zeros(())
-        for step, chosen in enumerate(batches, start=done):
-            batch = augment(normalise(images[chosen]), recipe, augmentation)
-            batch, mixed = mixing(resized(batch, recipe.side(step, steps, data.resolution)), step)
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate(step, steps)
-            total_loss += take_step(shared, optimiser, micro, batch, labels[chosen], recipe, class_weights, mixed)
-            if average is not None:
-                average.update(recipe.average_weight(step, steps))
-        return ranks.mean(float(total_loss) / steps)
+        take.total.zero_()
+        if device_steps is not None:
+            device_steps(done, steps, batches)
+        else:
+            for step, chosen in enumerate(batches, start=done):
+                draws, side, rate, weight = terms(step)
+                take(pixels(chosen), labels[chosen], draws, side=side, rate=rate, weight=weight)
+        return ranks.mean(float(take.total) / steps)
 
     def evaluate() -> float:
         ranks.average_statistics(network)
         with nullcontext() if average is None else average.in_place():
-            return error(network, data.validation, normalise, recipe, ranks, micro)
+            return error(network, data.validation, normalise, recipe, ranks, micro, kernels=kernels, device=device)
 
-    generators = {"dropping": torch.default_generator, "augmentation": augmentation}
+    generators = {"dropping": dropping_generator(device), "augmentation": augmentation}
     modules = {"network": network} | ({} if average is None else {"average": average.module})
     with use_kernels(network, trial.kernels):
         result = run_epochs(
@@ -183,153 +214,12 @@ def train(
             on_epoch=on_epoch,
             begun=begun,
             part=ranks.part(recipe.batch_size),
+            ahead=pixels.there is None,
             checkpoint=checkpoint,
             state=TorchState(optimiser, generators, unsaved=lambda: micro.note, **modules),
         )
         if average is not None and result.status == "finished":
             average.take_place()  # the network that is kept is the one that was judged
+    network.zero_grad()
+    network.to(CPU)
     return replace(result, reason="; ".join(filter(None, (result.reason, micro.note))) or None)
-
-
-def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> torch.optim.SGD:
-    """Return what changes a network's weights."""
-    return torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        fused=kernels == "native",  # one call for all tensors, in another order of operations
-    )
-
-
-def take_step(
-    network: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    micro: MicroBatches,
-    images: Tensor,
-    labels: Tensor,
-    recipe: TrainingRecipe,
-    class_weights: Tensor | None = None,
-    mixed: Mixed | None = None,
-) -> Tensor:
-    """Train a network on one batch (batch, channels, height, width), and return its loss [nats], still a tensor."""
-
-    def loss(part: slice) -> Tensor:
-        with autocast(recipe):
-            logits = network(images[part])
-        return mean_loss(logits.float(), labels, recipe.label_smoothing, class_weights, mixed, part)
-
-    found = micro.gradient(len(images), loss)
-    optimiser.step()
-    return found
-
-
-def mean_loss(
-    logits: Tensor,
-    labels: Tensor,
-    label_smoothing: float,
-    class_weights: Tensor | None,
-    mixed: Mixed | None = None,
-    part: slice = slice(None),
-) -> Tensor:
-    """Return the mean over images of their cross-entropy [nats], times their class's weight where there are such.
-
-    The loss of an image that was `mixed` is its own and its partner's, by their shares. `logits` are those of a `part`
-    of the batch, `labels` and `mixed` the whole batch's.
-    """
-    if mixed is not None:
-        pairs = (labels[part], labels[mixed.partner[part]])
-        own, other = (losses(logits, each, label_smoothing, class_weights) for each in pairs)
-        return torch.lerp(other, own, mixed.share[part]).mean()
-    labels = labels[part]
-    if class_weights is None:
-        return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
-    return losses(logits, labels, label_smoothing, class_weights).mean()
-
-
-def losses(logits: Tensor, labels: Tensor, label_smoothing: float, class_weights: Tensor | None) -> Tensor:
-    """Return the loss [nats] of each image (batch,)."""
-    found = F.cross_entropy(logits, labels, label_smoothing=label_smoothing, reduction="none")
-    # PyTorch's own weights divide by their sum over the batch, and spread the smoothed part by weight.
-    return found if class_weights is None else found * class_weights[labels]
-
-
-@torch.no_grad()
-def error(
-    network: nn.Module,
-    split: Split,
-    normalise: "Normalise",
-    recipe: TrainingRecipe,
-    ranks: Ranks = Ranks(),
-    micro: MicroBatches | None = None,
-) -> float:
-    """Return the recipe's error in [0, 1], by whether each image's highest logit is its label's.
-
-    A network whose logits are not finite is wrong on that image. Each process judges some of the batches.
-    """
-    network.eval()
-    micro = micro or MicroBatches(network)
-    labels = torch.tensor(split.labels)
-    wrong = torch.zeros(len(labels), dtype=torch.bool)
-    batches = np.split(np.arange(len(labels)), range(EVALUATION_BATCH, len(labels), EVALUATION_BATCH))
-    for chosen in read_ahead(split.images, batches[ranks.number :: ranks.of]):
-        images = split.images[chosen]
-
-        def judge(part: slice, images: ByteArray = images) -> Tensor:
-            with autocast(recipe):
-                found: Tensor = network(normalise(images[part]))
-            return found.float()
-
-        logits = micro.judged(len(images), judge)
-        right = (logits.argmax(1) == labels[chosen]) & logits.isfinite().all(1)
-        wrong[chosen] = ~right
-    return judged(ranks.either(wrong).numpy(), split.labels, recipe.metric)
-
-
-class Normalise:
-    """uint8 (batch, height, width, channels) to float32 (batch, channels, height, width), channels-last."""
-
-    def __init__(self, data: Dataset) -> None:
-        std = torch.tensor(data.std, dtype=torch.float32)
-        self._scale = 1.0 / (255.0 * std)
-        self._shift = -torch.tensor(data.mean, dtype=torch.float32) / std
-
-    def __call__(self, images: ByteArray) -> Tensor:
-        """Return (pixels / 255 - mean) / std per channel."""
-        return torch.addcmul(self._shift, torch.from_numpy(images).float(), self._scale).permute(0, 3, 1, 2)
-
-
-def augment(images: Tensor, recipe: TrainingRecipe, generator: torch.Generator) -> Tensor:
-    """Mirror half of the images and move each by up to `shift` pixels, edges filled with the mean (zero).
-
-    `images` is (batch, channels, height, width), normalised.
-    """
-    if recipe.flip:
-        mirrored = torch.rand(len(images), generator=generator) < 0.5
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    if recipe.shift:
-        reach = recipe.shift
-        batch, _, height, width = images.shape
-        moved = torch.randint(0, 2 * reach + 1, (2, batch), generator=generator)
-        padded = F.pad(images, (reach, reach, reach, reach))
-        rows = moved[0][:, None, None] + torch.arange(height)[:, None]
-        columns = moved[1][:, None, None] + torch.arange(width)
-        which = torch.arange(batch)[:, None, None]
-        # Indexing channels-last data gives (batch, height, width, channels): the layout is kept.
-        images = padded.permute(0, 2, 3, 1)[which, rows, columns].permute(0, 3, 1, 2)
-    return images
-
-
-def resized(images: Tensor, side: int) -> Tensor:
-    """Return images (batch, channels, height, width) brought down to a side [pixels]; as they are, where it is theirs.
-
-    Bilinear, each pixel taking all that it covers, so that no row or column is left out.
-    """
-    if images.shape[-1] == side:
-        return images
-    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)
-
-
-def autocast(recipe: TrainingRecipe) -> torch.autocast:
-    """Return the context of the recipe's precision."""
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.precision == "bfloat16")

@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from netspace.backends.torch_augmentation import augment
 from netspace.backends.torch_average import Average, evenly
-from netspace.backends.torch_mixing import Mixing
+from netspace.backends.torch_images import resized
+from netspace.backends.torch_loss import mean_loss
+from netspace.backends.torch_mixing import Mixed, Mixing
 from netspace.backends.torch_model import build
-from netspace.backends.torch_training import augment, mean_loss, resized
 from netspace.machine import usable_cores
 from netspace.networks.spec import NetworkSpec
 from netspace.training.data import Dataset
@@ -52,25 +54,31 @@ class Images(TorchDataset[tuple[Tensor, int]]):
         return (image - self.mean) / self.std, int(self.split.labels[index])
 
 
-def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, loaders: int) -> float:
-    """Return the validation error of a network that was trained the usual way, by `loaders` processes for images."""
-    network = build(spec)
+def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, loaders: int, device: str = "cpu") -> float:
+    """Return the validation error of a network that was trained the usual way, by `loaders` processes for images.
+
+    On another device than the processor, batches are made here and moved there, as they come.
+    """
+    network = build(spec).to(device)
+    pinned = device != "cpu"
     optimiser = torch.optim.SGD(
         network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )
     images_of = Images(data.training, data)
-    training = DataLoader(images_of, recipe.batch_size, shuffle=True, drop_last=True, num_workers=loaders)
-    validation = DataLoader(Images(data.validation, data), EVALUATION_BATCH, num_workers=loaders)
+    training = DataLoader(
+        images_of, recipe.batch_size, shuffle=True, drop_last=True, num_workers=loaders, pin_memory=pinned
+    )
+    validation = DataLoader(Images(data.validation, data), EVALUATION_BATCH, num_workers=loaders, pin_memory=pinned)
     generator = torch.Generator().manual_seed(0)
     mixing = Mixing(recipe, seed=0)
 
     def some_images() -> Tensor:
-        found: Tensor = network(torch.stack([images_of[i][0] for i in evenly(len(images_of))]))
+        found: Tensor = network(torch.stack([images_of[i][0] for i in evenly(len(images_of))]).to(device))
         return found
 
     average = Average(network, some_images) if recipe.average_epochs else None
     weights = class_weights(recipe.class_weights, data.training.labels, data.class_names)
-    weighing = None if weights is None else torch.from_numpy(weights)
+    weighing = None if weights is None else torch.from_numpy(weights).to(device)
     error, step, steps = 1.0, 0, len(training)
     for _ in range(recipe.epochs):
         network.train()
@@ -78,8 +86,11 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
             for group in optimiser.param_groups:
                 group["lr"] = recipe.rate(step, steps)
             batch = resized(augment(images, recipe, generator), recipe.side(step, steps, data.resolution))
-            batch, mixed = mixing(batch, step)
-            loss = mean_loss(network(batch), labels, recipe.label_smoothing, weighing, mixed)
+            batch, mix = mixing(batch, step)
+            mixed = None if mix is None else Mixed(partner=mix.partner.to(device), share=mix.share.to(device))
+            logits = network(batch.to(device, non_blocking=True))
+            there = labels.to(device, non_blocking=True)
+            loss = mean_loss(logits, there, recipe.label_smoothing, weighing, mixed)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -87,15 +98,17 @@ def train_usually(spec: NetworkSpec, data: Dataset, recipe: TrainingRecipe, load
                 average.update(recipe.average_weight(step, steps))
             step += 1
         with nullcontext() if average is None else average.in_place():
-            error = evaluate_usually(network, validation, recipe.metric)
+            error = evaluate_usually(network, validation, recipe.metric, device)
     return error
 
 
 @torch.no_grad()
-def evaluate_usually(network: nn.Module, validation: DataLoader[tuple[Tensor, int]], metric: str) -> float:
+def evaluate_usually(
+    network: nn.Module, validation: DataLoader[tuple[Tensor, int]], metric: str, device: str = "cpu"
+) -> float:
     """Return the error by a recipe's metric, in [0, 1]."""
     network.eval()
-    batches = [(network(images).argmax(1) != labels, labels) for images, labels in validation]
+    batches = [(network(images.to(device)).argmax(1).cpu() != labels, labels) for images, labels in validation]
     wrong, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return judged(wrong.numpy(), labels.numpy(), metric)
 

@@ -17,6 +17,7 @@ from netspace.cli.tables import clock, percent, print_json
 from netspace.errors import CheckpointError, ExecutionError, InputError, NetspaceError
 from netspace.machine import usable_cores
 from netspace.networks.plan import sides
+from netspace.training.device import CPU, check_device
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
 from netspace.training.rank import Rank
@@ -90,7 +91,10 @@ def train(
     training_share: Annotated[float, typer.Option(help="Share of the training images.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads.", show_default="all cores")] = None,
-    kernels: Annotated[str, typer.Option(help="torch, blocked or native: forms of PyTorch's operators.")] = "torch",
+    kernels: Annotated[
+        str, typer.Option(help="torch, blocked, native or contiguous: forms of PyTorch's operators.")
+    ] = "torch",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or one of several such as cuda:0.")] = CPU,
     output: Annotated[Path | None, typer.Option(help="Folder for the trained network and its record.")] = None,
     test: Annotated[bool, typer.Option("--test", help="Judge the trained network on the test split, once.")] = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
@@ -132,7 +136,12 @@ def train(
     said = {field: value for field, value in given.items() if value is not None}
     used = dataclasses.replace(named_recipe(recipe, backend), **said)
     check_processes(rank.of, backend, used.batch_size)
+    check_device(device, backend=backend, kernels=kernels, processes=rank.of)
     get_backend(backend).check_recipe(used)  # told, as a missing framework is, before the data are read
+    if device != CPU:
+        from netspace.backends.torch_devices import find_device
+
+        find_device(device)
     cores = usable_cores()
     most = OVERSUBSCRIBED * cores
     if threads is not None and not 1 <= threads <= most:
@@ -178,6 +187,7 @@ def train(
             seed=seed,
             threads=threads or max(1, cores // rank.here),
             kernels=kernels,
+            device=device,
             rank=rank,
             test=test,
             on_epoch=show,

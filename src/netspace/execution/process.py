@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -33,10 +33,14 @@ COMMAND = (sys.executable, "-u", "-X", "faulthandler", "-m", "netspace.execution
 class WorkerProcess:
     """A worker that waits to be set up, works on `task`, or waits for one; `ended` once it is no more.
 
-    It imports `modules` at once, those of them that are there.
+    It imports `modules` at once, those of them that are there. Its environment is this process's and, before that,
+    `environment`.
     """
 
-    def __init__(self, logs: Path | None, modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self, logs: Path | None, modules: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.environment = dict(environment or {})
         ours, theirs = socket.socketpair()
         self._log = None if logs is None else WorkerLog(logs)
         written_to = None if self._log is None else self._log.descriptor
@@ -49,7 +53,7 @@ class WorkerProcess:
                 stderr=written_to,
                 # Its own session: Ctrl-C in the terminal reaches the driver alone.
                 start_new_session=True,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **self.environment},
             )
         self.connection = Connection(ours.detach())
         self.task: Task | None = None

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -18,16 +18,27 @@ ABSENCE = 10.0
 class ProcessExecutor:
     """`num_workers` processes on this machine; see `netspace.execution.executor.Executor`.
 
+    Worker i has the variables of `environments` i besides, which are taken in turn; one that is begun in the place of
+    another has that one's.
+
     What a worker writes is kept in `logs`, a file for each task that failed or wrote; without, it is written where this
     process writes. As a context it ends the workers that were prepared and have not been needed.
     """
 
-    def __init__(self, num_workers: int, *, limits: Limits | None = None, logs: Path | None = None) -> None:
+    def __init__(
+        self,
+        num_workers: int,
+        *,
+        limits: Limits | None = None,
+        logs: Path | None = None,
+        environments: Sequence[Mapping[str, str]] = ({},),
+    ) -> None:
         if num_workers < 1:
             raise InputError(f"workers (={num_workers}) must be at least 1")
         self._num_workers = num_workers
         self.limits = limits or Limits()
         self._logs = logs
+        self._environments = [environments[i % len(environments)] for i in range(num_workers)]
         self._waiting: list[WorkerProcess] = []
 
     def __enter__(self) -> "ProcessExecutor":
@@ -39,10 +50,12 @@ class ProcessExecutor:
 
     def prepare(self, *modules: str) -> None:
         """Start the workers now, that they import some modules while this process is busy with something else."""
-        self._waiting = [WorkerProcess(self._logs, modules) for _ in range(self._num_workers)]
+        self._waiting = [WorkerProcess(self._logs, modules, each) for each in self._environments]
 
-    def _worker(self, setup: Setup) -> WorkerProcess:
-        worker = self._waiting.pop() if self._waiting else WorkerProcess(self._logs)
+    def _worker(self, setup: Setup, environment: Mapping[str, str]) -> WorkerProcess:
+        alike = (i for i, worker in enumerate(self._waiting) if worker.environment == environment)
+        place = next(alike, None)
+        worker = WorkerProcess(self._logs, (), environment) if place is None else self._waiting.pop(place)
         worker.set_up(setup)
         return worker
 
@@ -52,7 +65,7 @@ class ProcessExecutor:
         Raises: ExecutionError where a worker cannot be set up.
         """
         waiting = deque(tasks)
-        workers = [self._worker(setup) for _ in range(min(self._num_workers, len(tasks)))]
+        workers = [self._worker(setup, each) for each in self._environments[: len(tasks)]]
         asked: float | None = None  # when the tasks were asked to end
         looked = time.monotonic()
         try:
@@ -89,7 +102,7 @@ class ProcessExecutor:
                         worker.unfinished = None
                     if worker.task is None and waiting and asked is None:
                         if worker.ended:
-                            workers[workers.index(worker)] = worker = self._worker(setup)
+                            workers[workers.index(worker)] = worker = self._worker(setup, worker.environment)
                         worker.give(waiting.popleft())
                 if events:
                     yield events

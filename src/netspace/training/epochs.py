@@ -30,6 +30,7 @@ def run_epochs(
     on_epoch: Callable[[EpochRecord], None] | None,
     begun: float,
     part: slice = slice(None),
+    ahead: bool = True,
     checkpoint: Checkpoint | None = None,
     state: State | None = None,
 ) -> TrialResult:
@@ -38,8 +39,9 @@ def run_epochs(
     `train` takes the number of steps done before and the images of each step of this epoch; it returns the mean
     training loss [nats], and one that is not finite ends the trial. `evaluate` returns the validation error in [0, 1].
     `begun` [s] is when the trial began, by `time.perf_counter`. Of several processes each trains on a `part` of every
-    step's images, and they say the same loss and error. With `checkpoint` and `state`, all that an epoch changes, the
-    trial goes on where it was stopped, and its numbers are those of a trial that never was.
+    step's images, and they say the same loss and error. Images in shards are read `ahead` of `train`, unless it has
+    them. With `checkpoint` and `state`, all that an epoch changes, the trial goes on where it was stopped, and its
+    numbers are those of a trial that never was.
 
     Raises: Stopped as `Checkpoint.epoch_done`; InputError where a batch is larger than the training images, or a class
     has no validation image that the recipe's metric takes.
@@ -57,7 +59,8 @@ def run_epochs(
         epoch_begun = time.perf_counter()
         permutation = np.argsort(order.random_raw(images), kind="stable")
         chosen = [batch[part] for batch in np.split(permutation[: steps * recipe.batch_size], steps)]
-        mean_loss = train((epoch - 1) * steps, read_ahead(data.training.images, chosen))
+        batches = read_ahead(data.training.images, chosen) if ahead else iter(chosen)
+        mean_loss = train((epoch - 1) * steps, batches)
         if not np.isfinite(mean_loss):
             return TrialResult(
                 trial_id=trial.id,

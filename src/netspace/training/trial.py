@@ -15,10 +15,11 @@ from netspace.errors import InputError, SpecError
 from netspace.machine import MOST_THREADS
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
+from netspace.training.device import CPU, check_device
 from netspace.training.recipe import AUTO, TrainingRecipe
 
-KERNELS = ("torch", "blocked", "native")
-"""Forms of the operators, of which each is a further step from the framework's own."""
+KERNELS = ("torch", "blocked", "native", "contiguous")
+"""Forms of the operators: the framework's own, two further steps from them, and its own in its default layout."""
 
 Status = Literal["finished", "diverged", "failed"]
 
@@ -29,7 +30,8 @@ class Trial:
 
     `threads` and `kernels` are part of a trial because sums in another order are other numbers. `kernels` other than
     "torch", the framework's own, are of the backend "torch"; see `netspace.backends.torch_kernels`. So are several
-    `processes`, each of which takes an equal part of every batch; see `netspace.backends.torch_distributed`.
+    `processes`, each of which takes an equal part of every batch; see `netspace.backends.torch_distributed`. `device`
+    is where it computes; "cuda" is whichever CUDA device the process was given, "cuda:1" that one alone.
     """
 
     network: NetworkSpec
@@ -40,9 +42,11 @@ class Trial:
     threads: int = 1
     kernels: str = "torch"
     processes: int = 1
+    device: str = CPU
 
     def __post_init__(self) -> None:
         check_kernels(self, self.backend)
+        check_device(self.device, backend=self.backend, kernels=self.kernels, processes=self.processes)
         check_processes(self.processes, self.backend, self.recipe.batch_size)
         if self.recipe.precision == AUTO:
             raise InputError(f"precision (={AUTO!r}) is measured for a study only; the nearest here is 'float32'")
