@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "running": {"errors", "backends", "execution", "faults", "networks", "storage", "training"},
     "launching": {"errors", "backends", "execution", "machine", "networks", "running", "study_file", "training"},
     "single": {"errors", "backends", "networks", "training"},
+    "final": GROUND | {"__version__", "backends", "networks", "report", "single", "training"},
     "telling": {"errors", "values", "findings", "report", "spaces", "stats", "storage", "study_file", "training"},
     "study": GROUND
     | {
@@ -83,6 +84,7 @@ MAY_IMPORT = {
         "__version__",
         "backends",
         "execution",
+        "final",
         "findings",
         "launching",
         "networks",

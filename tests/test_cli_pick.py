@@ -21,6 +21,7 @@ from netspace.stats import error_limits
 from netspace.storage.store import Entry, Store
 from netspace.study import untrained
 from netspace.training.data import DataChoice, load
+from tests.command_line import netspace
 from tests.test_cli_statistics import result
 from tests.tiny import STUDY
 
@@ -235,3 +236,16 @@ def test_scale_refuses_in_one_sentence(folder, monkeypatch):
         with pytest.raises(InputError) as refused:
             scale_network(*words)
         assert str(refused.value).startswith(sentence)
+
+
+def test_the_card_of_a_picked_network_names_its_study(folder, found, tmp_path):
+    words = ("--data", "digits", "--training-share", "0.1", "--epochs", "1", "--batch-size", "50", "--threads", "1")
+    words += ("--output", "best", "--study")
+    (tmp_path / "picked.json").write_text(json.dumps(found.picked.network.to_dict()))
+    netspace("train", "picked.json", *words, folder / "out", cwd=tmp_path)
+    origin = json.loads((tmp_path / "best" / "card.json").read_text())["origin"]
+    assert (origin["error"], origin["study"]) == (found.picked.error, found.study)
+    assert tuple(origin["spaces"]) == found.picked.spaces
+    assert found.study in (tmp_path / "best" / "card.md").read_text()
+    said = netspace("train", "regnetx32", *words, folder / "out", cwd=tmp_path, check=2).stderr
+    assert f"is {ns.network('regnetx32').digest[:8]}; leave it out for a network that was changed since" in said

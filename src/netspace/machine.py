@@ -1,6 +1,7 @@
 """What the machine gives this process."""
 
 import os
+import platform
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,16 @@ MOST_THREADS = 1024
 def usable_cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Return what the processor calls itself, such as `AMD EPYC 7543`; its architecture where it says nothing."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return " ".join(value.split())
+    return platform.processor() or platform.machine()
 
 
 def memory() -> int:

@@ -25,6 +25,7 @@ from netspace.storage.place import Place
 from netspace.storage.population import Population
 from netspace.study import Study
 from netspace.training.data import Dataset
+from netspace.training.metrics import images_behind
 from netspace.training.packs import open_packed, reuse_or_load
 
 LEVEL = 0.95
@@ -171,14 +172,8 @@ def _data(study: Study) -> Dataset | None:
 
 
 def judging_images(data: Dataset, metric: str) -> int:
-    """Return on how many validation images an error rests.
-
-    A balanced error is a mean over classes. Its variance is at most that of a share of as many images as there would
-    be if every class had those of the smallest, because p (1 - p) is concave.
-    """
-    if metric == "error":
-        return len(data.validation)
-    return data.num_classes * int(np.bincount(data.validation.labels, minlength=data.num_classes).min())
+    """Return on how many validation images an error rests."""
+    return images_behind(metric, np.bincount(data.validation.labels, minlength=data.num_classes).tolist())
 
 
 def _meter(data: Dataset | None, threads: int | None, cache: str | Path | None) -> Callable[[NetworkSpec], Latency]:

@@ -5,7 +5,7 @@ by the final network.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,11 @@ from netspace.backends import get_backend, needed_by
 from netspace.errors import InputError
 from netspace.networks.plan import sides
 from netspace.networks.spec import NetworkSpec
+from netspace.training.checkpoint import Checkpoint
 from netspace.training.data import Dataset
 from netspace.training.device import CPU
-from netspace.training.epochs import Batches, check_fits, share_wrong
-from netspace.training.metrics import check_judged
+from netspace.training.epochs import Batches, check_fits, wrong_images
+from netspace.training.metrics import Judged, check_judged
 from netspace.training.rank import Rank
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial, TrialResult
@@ -27,13 +28,21 @@ from netspace.training.trial import EpochRecord, Trial, TrialResult
 class Trained:
     """A network after its training: the backend's own module, the trial that it was, and what became of it.
 
-    `test_error` in [0, 1] is None unless it was asked for and the training finished.
+    `test` is None unless it was asked for and the training finished. `before` says that it had finished before, so that
+    nothing was trained now, and `test_before` that the test split had been judged then.
     """
 
     network: Any
     trial: Trial
     result: TrialResult
-    test_error: float | None = None
+    test: Judged | None = None
+    before: bool = False
+    test_before: bool = False
+
+    @property
+    def test_error(self) -> float | None:
+        """The error on the test split in [0, 1], by the recipe's metric."""
+        return None if self.test is None else self.test.error
 
 
 def fitted(spec: NetworkSpec, data: Dataset) -> NetworkSpec:
@@ -66,7 +75,7 @@ def wait_for_all(rank: Rank) -> None:
         torch_distributed.wait_for_all()
 
 
-def train_network(
+def trial_of(
     spec: NetworkSpec,
     data: Dataset,
     *,
@@ -78,15 +87,10 @@ def train_network(
     device: str = CPU,
     rank: Rank = Rank(),
     test: bool = False,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
-) -> Trained:
-    """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
+) -> Trial:
+    """Return the trial that `train_network` trains, after everything about it that can be wrong has been looked at.
 
-    Of several processes that have joined, each calls this with its `rank`; the first alone judges the test split.
-
-    Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
-    metric takes, the backend has no such network or
-    recipe, or the device is not there; MissingFrameworkError; ExecutionError where the kernels cannot be had.
+    Raises: what `train_network` does.
     """
     if test and data.test is None:
         raise InputError(f"test: {data.name!r} was opened without its test split")
@@ -107,16 +111,65 @@ def train_network(
     trainer.check_recipe(recipe)
     check_fits(recipe, data)
     trainer.check(trial.network, data.resolution)
+    return trial
+
+
+def train_network(
+    spec: NetworkSpec,
+    data: Dataset,
+    *,
+    recipe: TrainingRecipe,
+    backend: str = "torch",
+    seed: int = 0,
+    threads: int = 1,
+    kernels: str = "torch",
+    device: str = CPU,
+    rank: Rank = Rank(),
+    test: bool = False,
+    weights: Mapping[str, Any] | None = None,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> Trained:
+    """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
+
+    `weights` are the tensors that it begins from, all of them, in place of fresh ones. Where the backend can, it goes
+    on from a `checkpoint`. Of several processes that have joined, each calls this with its `rank`; the first alone
+    judges the test split.
+
+    Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
+    metric takes, the backend has no such network or recipe, or the device is not there; MissingFrameworkError;
+    ExecutionError where the kernels cannot be had; Stopped as the checkpoint does.
+    """
+    trial = trial_of(
+        spec,
+        data,
+        recipe=recipe,
+        backend=backend,
+        seed=seed,
+        threads=threads,
+        kernels=kernels,
+        device=device,
+        rank=rank,
+        test=test,
+    )
+    trainer = get_backend(backend)
     trainer.take_threads(threads)  # before the framework has begun to compute
-    network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
-    result = trainer.train(trial, data, on_epoch=on_epoch, network=network)
-    test_error = None
-    if test and data.test is not None and result.error is not None and rank.number == 0:
-        batches = Batches(trial, data)
-        test_error = share_wrong(
-            lambda images: trainer.logits(network, batches.normalised(images)),
-            data.test.images,
-            data.test.labels,
-            recipe.metric,
-        )
-    return Trained(network=network, trial=trial, result=result, test_error=test_error)
+    if weights is None:
+        network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
+    else:
+        network = trainer.with_arrays(trial.network, weights)
+    result = trainer.train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
+    found = None
+    if test and result.error is not None and rank.number == 0:
+        found = judge(network, trial, data)
+    return Trained(network=network, trial=trial, result=result, test=found)
+
+
+def judge(network: Any, trial: Trial, data: Dataset) -> Judged:
+    """Return how a network does on the test split, which must be there: the one place that touches it."""
+    assert data.test is not None
+    trainer, batches = get_backend(trial.backend), Batches(trial, data)
+    wrong = wrong_images(
+        lambda images: trainer.logits(network, batches.normalised(images)), data.test.images, data.test.labels
+    )
+    return Judged.of(wrong, data.test.labels, trial.recipe.metric, data.num_classes)

@@ -36,6 +36,7 @@ def test_the_named_recipes_never_change():
         "proxy-1": "791bfa23c4d3",
         "proxy-4": "ec49149d63be",
         "full": "5e729f091d8c",
+        "fine-tune": "63893b97fef7",
     }
 
 
@@ -76,7 +77,7 @@ def test_a_study_begins_with_a_preset_and_what_stands_beside_it_replaces_parts()
     ("lines", "sentence"),
     [
         ('preset = "proxy-5"', "recipe.preset: recipe 'proxy-5' does not exist; did you mean 'proxy-"),
-        ("preset = [1]", "recipe.preset: recipe '[1]' does not exist; known: chapter, full, paper, proxy-1, proxy-4"),
+        ("preset = [1]", "recipe.preset: recipe '[1]' does not exist; known: chapter, fine-tune, full, paper, proxy-1"),
         ('preset = "proxy-4"\nepoch = 3', "recipe.epoch: unknown key; did you mean 'epochs'?"),
         ('preset = "proxy-4"\nepochs = 0', "recipe.epochs (=0) must be a whole number of at least 1"),
         ("small_resolution = 20.5", "recipe.small_resolution (=20.5): input should be a valid integer"),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
-from netspace.backends.record import RECIPE_FILE, RESULT_FILE, as_json, read_json
+from netspace.backends.record import IMAGES_FILE, RECIPE_FILE, RESULT_FILE, ImageFormat, as_json, read_json
 from netspace.errors import CheckpointError, SpecError
 from netspace.files import written_aside
 from netspace.networks.spec import NetworkSpec
@@ -61,6 +61,7 @@ def write_network(
     *,
     recipe: TrainingRecipe | None = None,
     result: TrialResult | None = None,
+    images: ImageFormat | None = None,
 ) -> None:
     """Write a network's spec and weights, and what is given of its record.
 
@@ -71,7 +72,7 @@ def write_network(
     """
     whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     contents = {WEIGHTS_FILE: save(whole, metadata={"network": spec.digest})}
-    record = {RECIPE_FILE: recipe, RESULT_FILE: result}
+    record = {RECIPE_FILE: recipe, RESULT_FILE: result, IMAGES_FILE: images}
     contents |= {name: as_json(value) for name, value in record.items() if value is not None}
     contents[SPEC_FILE] = as_json(spec)
     try:

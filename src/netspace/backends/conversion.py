@@ -5,6 +5,7 @@ from typing import Any
 
 from netspace.backends import BACKENDS, get_backend
 from netspace.backends.checkpoints import read_network, write_network
+from netspace.backends.record import ImageFormat
 from netspace.errors import CheckpointError
 from netspace.training.backend import Backend
 from netspace.training.recipe import TrainingRecipe
@@ -21,11 +22,16 @@ def backend_of(network: Any) -> Backend:
 
 
 def save_network(
-    network: Any, folder: Path, *, recipe: TrainingRecipe | None = None, result: TrialResult | None = None
+    network: Any,
+    folder: Path,
+    *,
+    recipe: TrainingRecipe | None = None,
+    result: TrialResult | None = None,
+    images: ImageFormat | None = None,
 ) -> None:
-    """Write a network's spec and weights to a folder, and how it was trained. Raises: CheckpointError."""
+    """Write a network's spec and weights to a folder, how it was trained, and on what. Raises: CheckpointError."""
     tensors = backend_of(network).arrays(network)
-    write_network(network.spec, tensors, folder, recipe=recipe, result=result)
+    write_network(network.spec, tensors, folder, recipe=recipe, result=result, images=images)
 
 
 def load_network(folder: Path, backend: str = "torch") -> Any:

@@ -19,6 +19,7 @@ from netspace.cli import (
     importance,
     networks,
     pick,
+    predicting,
     principles,
     ranges,
     samplesize,
@@ -42,6 +43,7 @@ app = typer.Typer(
 for part in (
     networks,
     training,
+    predicting,
     spaces,
     studies,
     serve,

@@ -222,10 +222,11 @@ def _show_comparison(study: "Study") -> None:
 
 
 @contextmanager
-def stop_on_signal(grace: float) -> Iterator[Callable[[], bool]]:
+def stop_on_signal(grace: float, *, here: bool = False) -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C, or another of `STOPPING`, into a wish to stop; a second Ctrl-C interrupts as usual.
 
-    Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts.
+    Before anybody has asked for wishes, while data are read and networks drawn, the first one interrupts. Where the
+    work is done `here`, and not by workers that can be ended, the end of the grace interrupts it.
     """
     asked = False
     wished = False
@@ -237,6 +238,9 @@ def stop_on_signal(grace: float) -> Iterator[Callable[[], bool]]:
         if wished or not asked:
             raise KeyboardInterrupt
         wished = True
+        if here:
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.setitimer(signal.ITIMER_REAL, max(grace, 1e-3))  # of no time would be never
         said = f"stopping; what is finished is stored, what is not has {grace:g} s to be saved; once more ends at once"
         with contextlib.suppress(OSError):  # not by print, which may be what was interrupted
             os.write(sys.stderr.fileno(), f"netspace: {said}\n".encode())
@@ -251,5 +255,8 @@ def stop_on_signal(grace: float) -> Iterator[Callable[[], bool]]:
     try:
         yield should_stop
     finally:
+        if here:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
         for number, handler in before.items():
             signal.signal(number, handler)

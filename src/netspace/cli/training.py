@@ -1,8 +1,11 @@
-"""The command that trains one network on its own, in any backend; under `torchrun`, by several processes together."""
+"""The command that trains one network on its own, in any backend; under `torchrun`, by several processes together.
+
+With a folder for it, the command goes on after a kill, and says what the network is worth (`netspace.final`).
+"""
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +14,15 @@ import typer
 
 from netspace import values
 from netspace.backends import BACKENDS, get_backend
-from netspace.cli.options import AsJson
+from netspace.cli.options import AsJson, Grace, Where, where
 from netspace.cli.sources import SOURCES, find_spec
+from netspace.cli.studies import stop_on_signal
 from netspace.cli.tables import clock, percent, print_json
-from netspace.errors import CheckpointError, ExecutionError, InputError, NetspaceError
+from netspace.errors import ExecutionError, InputError, NetspaceError, Stopped
+from netspace.execution.executor import GRACE, never
 from netspace.machine import usable_cores
 from netspace.networks.plan import sides
+from netspace.networks.spec import NetworkSpec
 from netspace.training.device import CPU, check_device
 from netspace.training.kinds import NAMES
 from netspace.training.metrics import metric_name
@@ -25,6 +31,7 @@ from netspace.training.recipe import PRESETS, named_recipe
 from netspace.training.trial import EpochRecord, check_processes
 
 if TYPE_CHECKING:
+    from netspace.single import Trained
     from netspace.training.data import DataChoice, Dataset
 
 OVERSUBSCRIBED = 4
@@ -95,8 +102,19 @@ def train(
         str, typer.Option(help="torch, blocked, native or contiguous: forms of PyTorch's operators.")
     ] = "torch",
     device: Annotated[str, typer.Option(help="cpu, cuda, or one of several such as cuda:0.")] = CPU,
-    output: Annotated[Path | None, typer.Option(help="Folder for the trained network and its record.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Begin from these: a folder of a saved network, or a published checkpoint.", metavar="PATH"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for network, curves and card; the same command goes on in it.")
+    ] = None,
+    grace: Grace = GRACE,
     test: Annotated[bool, typer.Option("--test", help="Judge the trained network on the test split, once.")] = False,
+    study: Annotated[
+        Where | None,
+        typer.Option(help="The study that the network was picked from, for its card.", metavar="STORE", parser=where),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     packed: Annotated[
         Path | None, typer.Option(help="Folder in which the images are kept, decoded; they may exceed the memory.")
@@ -104,11 +122,16 @@ def train(
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one network from fresh weights; say its error on validation images after every epoch."""
-    from netspace.backends.conversion import save_network
-    from netspace.single import fitted, together, train_network
+    """Train one network from fresh weights, or from --weights; say its validation error after every epoch.
+
+    With --output it may be stopped or killed: Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal have it saved at the end
+    of its epoch, within the grace, and the same command goes on. The folder has its curves, in the end the network and
+    a card that says what it is worth; the test split is touched once for it, and not again.
+    """
+    from netspace import single
+    from netspace.backends.given_weights import beginning, read_given
+    from netspace.final import check_room, train_final
     from netspace.training.data import DataChoice
-    from netspace.training.epochs import check_fits
 
     rank = Rank.of_this_process()
     first = rank.number == 0
@@ -150,8 +173,12 @@ def train(
             f"{max(1, min(threads, most))}"
         )
     network = find_spec(name)
-    if output is not None and first:
-        _check_room(output)
+    if output is not None:
+        check_room(output)
+    elif study is not None:
+        raise InputError("--study is for the card, which stands in the folder of --output; name one")
+    origin = None if study is None else _origin(network, study)
+    trained = None if weights is None else read_given(weights, backend)
     choice = DataChoice(name=data, resolution=resolution, training_share=training_share)
     if resolution is not None:
         sides(network, resolution)  # told before images are decoded, and kept
@@ -165,12 +192,20 @@ def train(
                 flush=True,
             )
 
-    with together(rank):
+    with single.together(rank):
         images = _images(choice, packed, rank, data_dir=data_dir, allow_download=download, aloud=aloud)
-        spec = fitted(network, images)
-        check_fits(used, images, spec)
-        if output is not None and first:
-            _make_room(output)
+        asked: dict[str, Any] = {
+            "recipe": used,
+            "backend": backend,
+            "seed": seed,
+            "threads": threads or max(1, cores // rank.here),
+            "kernels": kernels,
+            "device": device,
+            "rank": rank,
+            "test": test,
+        }
+        trial = single.trial_of(network, images, **asked)
+        begun = None if trained is None else beginning(trained, trial, images.class_names)
         if aloud:
             side = images.resolution
             print(
@@ -179,35 +214,77 @@ def train(
                 + (f", by {rank.of} processes" if rank.of > 1 else ""),
                 flush=True,
             )
-        done = train_network(
-            network,
-            images,
-            recipe=used,
-            backend=backend,
-            seed=seed,
-            threads=threads or max(1, cores // rank.here),
-            kernels=kernels,
-            device=device,
-            rank=rank,
-            test=test,
-            on_epoch=show,
-        )
-    if output is not None and done.result.error is not None and first:
-        save_network(done.network, output, recipe=used, result=done.result)
+            for note in () if begun is None else begun.notes:
+                print(note, flush=True)
+        if output is None:
+            arrays = None if begun is None else begun.arrays
+            done = single.train_network(network, images, weights=arrays, on_epoch=show, **asked)
+        else:
+            with _saved_when_stopped(grace, may_be=backend == "torch" and rank.of == 1) as should_stop:
+                done = train_final(
+                    output, network, images, begun=begun, origin=origin, on_epoch=show, should_stop=should_stop, **asked
+                )
     if as_json and first:
-        told = {"network": spec.to_dict(), "trial": values.to_dict(done.trial), "result": values.to_dict(done.result)}
-        print_json(told | {"test_error": done.test_error})
+        told = {"network": trial.network.to_dict(), "trial": values.to_dict(trial)}
+        result = {"result": values.to_dict(done.result), "test_error": done.test_error}
+        print_json(told | result | {"trained_before": done.before, "tested_before": done.test_before})
     if done.result.error is None:
         raise ExecutionError(f"{name} has no result: {done.result.reason}")
     if aloud:
         if done.result.reason is not None:
             print(f"{name}: {done.result.reason}")
-        test_name = metric_name(used.metric, "test")
-        judged = "" if done.test_error is None else f", {test_name} {percent(done.test_error)}"
-        saved = "" if output is None else f"; the network is in {output}"
-        print(
-            f"{metric_name(used.metric)} {percent(done.result.error)}{judged} after {clock(done.result.seconds)}{saved}"
+        print(_summary(done, output, metric=used.metric, test=test))
+
+
+def _summary(done: "Trained", output: Path | None, *, metric: str, test: bool) -> str:
+    """Return the last line: the errors, and what was done for them now."""
+    found = f"{metric_name(metric)} {percent(done.result.error)}"
+    if done.test is not None:
+        found += f", {metric_name(metric, 'test')} {percent(done.test_error)}"
+    if not done.before:
+        found += f" after {clock(done.result.seconds)}"
+    touched = "; the test split was touched before, and is not again" if done.test_before and test else ""
+    if done.before:
+        return f"nothing is left to train in {output}: {found}{touched}"
+    return found + touched + ("" if output is None else f"; the network is in {output}")
+
+
+@contextmanager
+def _saved_when_stopped(grace: float, *, may_be: bool) -> Iterator[Callable[[], bool]]:
+    """Turn the signals that stop a run into a wish, and say how a training that was stopped goes on.
+
+    Where trainings are not saved (`may_be`), signals do what they always do.
+    """
+    if not may_be:
+        yield never
+        return
+    try:
+        with stop_on_signal(grace, here=True) as should_stop:
+            should_stop()  # from here on a signal is a wish
+            yield should_stop
+    except Stopped as stopped:
+        raise ExecutionError(f"{stopped}; the same command goes on with it") from None
+    except KeyboardInterrupt:
+        raise ExecutionError(
+            "stopped in the middle of an epoch; the same command goes on after the last one that was saved"
+        ) from None
+
+
+def _origin(network: NetworkSpec, store: Where) -> dict[str, Any]:
+    """Return where a study found a network. Raises: InputError where it has no such network."""
+    from netspace.study import Study  # SciPy and SQLAlchemy
+
+    study = Study.open(store)
+    rows = study.results()
+    found = [row for row in rows if row["network"] == network.digest]
+    if not found:
+        raise InputError(
+            f"--study {str(store)!r}: none of its {len(rows):,} networks is {network.digest[:8]}; leave it out for a "
+            "network that was changed since, by `netspace scale` for example"
         )
+    spaces = list(dict.fromkeys(row["space"] for row in found))
+    errors = [row["error"] for row in found if row["error"] is not None]
+    return {"study": study.spec.name, "spaces": spaces, "networks": len(rows), "error": min(errors, default=None)}
 
 
 def _images(
@@ -234,19 +311,3 @@ def _images(
         load_packed(choice, packed, data_dir=data_dir, allow_download=allow_download, room=room)
     wait_for_all(rank)
     return open_packed(packed)
-
-
-def _check_room(folder: Path) -> None:
-    """Check, before anything is read or written, that a network can be saved in a folder. Raises: CheckpointError."""
-    if (folder / "network.json").exists():
-        raise CheckpointError(f"--output {str(folder)!r} holds a network already; move it, or choose another folder")
-    if folder.exists() and not folder.is_dir():
-        raise CheckpointError(f"--output {str(folder)!r} cannot be made a folder (File exists)")
-
-
-def _make_room(folder: Path) -> None:
-    """Make the folder that a network is to be saved in, before hours are spent. Raises: CheckpointError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise CheckpointError(f"--output {str(folder)!r} cannot be made a folder ({problem.strerror})") from None

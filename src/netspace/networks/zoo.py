@@ -173,11 +173,12 @@ def name_of(spec: NetworkSpec) -> str | None:
     >>> name_of(dataclasses.replace(network("regnety_200mf"), num_classes=10))
     'regnety_200mf'
     """
-    wanted = _essence(spec)
-    return next((name for name in NETWORKS if _essence(network(name)) == wanted), None)
+    wanted = essence(spec)
+    return next((name for name in NETWORKS if essence(network(name)) == wanted), None)
 
 
-def _essence(spec: NetworkSpec) -> NetworkSpec:
+def essence(spec: NetworkSpec) -> NetworkSpec:
+    """Return a network without what depends on its data, or matters in training only."""
     return dataclasses.replace(
         spec,
         num_classes=1,

@@ -51,7 +51,8 @@ class Checkpoint:
     """The checkpoints of one trial, in a folder of its own.
 
     `versions` are those of what computes: numbers that others have computed are not gone on with. At the end of an
-    epoch a checkpoint is written where `every` [s] have passed since the last, or where `stop` has been set.
+    epoch a checkpoint is written where `every` [s] have passed since the last, or where `stop` has been set. `resumed`
+    is the curve until where the training goes on, once it does.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Checkpoint:
         self._every = every
         self._last = time.monotonic()
         self.stop = False
+        self.resumed: tuple[EpochRecord, ...] = ()
 
     def resume(self, state: State) -> tuple[list[EpochRecord], float]:
         """Set the state to the last checkpoint that is whole; return its curve and the time until then [s].
@@ -78,6 +80,7 @@ class Checkpoint:
                     path.replace(path.with_suffix(".aside"))
             else:
                 _say(f"goes on after epoch {len(curve)}, by checkpoint {path.name}")
+                self.resumed = tuple(curve)
                 return curve, seconds
         return [], 0.0
 

@@ -207,9 +207,16 @@ def share_wrong(
 
     It is the share of images that are wrong, or what else `metric` says; an image whose logits are not finite is.
     """
+    return judged(wrong_images(logits, images, labels), labels, metric)
+
+
+def wrong_images(
+    logits: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.floating]], images: Images, labels: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return whether each image's highest logit is another than its label's, or its logits are not finite."""
     wrong = np.ones(len(labels), np.bool_)
     for first in range(0, len(labels), EVALUATION_BATCH):
         batch = slice(first, first + EVALUATION_BATCH)
         found = logits(images[batch])
         wrong[batch] = (found.argmax(1) != labels[batch]) | ~np.isfinite(found).all(1)
-    return judged(wrong, labels, metric)
+    return wrong

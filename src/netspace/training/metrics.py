@@ -1,7 +1,8 @@
 """Uneven classes: how much each weighs in the loss, and an error that takes all of them for equally important."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +29,50 @@ def judged(wrong: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], metric: 
     >>> judged(wrong, labels, "error"), judged(wrong, labels, "balanced_error")
     (0.25, 0.5)
     """
-    if metric == "error":
-        return int(wrong.sum()) / len(labels)
-    images = np.bincount(labels)
-    shares = np.bincount(labels, weights=wrong, minlength=len(images))[images > 0] / images[images > 0]
-    return float(shares.mean())
+    return Judged.of(wrong, labels, metric, int(labels.max()) + 1).error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How a network did on the images of a split, class by class: of so many `images`, so many were `wrong`.
+
+    >>> found = Judged.of(np.array([False, True, True]), np.array([0, 0, 1]), "balanced_error", 2)
+    >>> found.images, found.wrong, found.error, found.weight
+    ((2, 1), (1, 1), 0.75, 2)
+    """
+
+    metric: str
+    images: tuple[int, ...]
+    wrong: tuple[int, ...]
+
+    @classmethod
+    def of(cls, wrong: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64], metric: str, num_classes: int) -> Self:
+        """Count by whether each image is wrong."""
+        images, errors = (tuple(np.bincount(some, minlength=num_classes).tolist()) for some in (labels, labels[wrong]))
+        return cls(metric=metric, images=images, wrong=errors)
+
+    @property
+    def error(self) -> float:
+        """The error by the metric, in [0, 1]."""
+        if self.metric == "error":
+            return sum(self.wrong) / sum(self.images)
+        shares = [wrong / images for wrong, images in zip(self.wrong, self.images, strict=True) if images]
+        return float(np.mean(shares))
+
+    @property
+    def weight(self) -> int:
+        """On how many images the error rests."""
+        return images_behind(self.metric, self.images)
+
+
+def images_behind(metric: str, images: Sequence[int]) -> int:
+    """Return on how many images an error rests, of so many in each class.
+
+    A balanced error is a mean over classes. Its variance is at most that of a share of as many images as there would
+    be if every class had those of the smallest, because p (1 - p) is concave.
+    """
+    some = [count for count in images if count]
+    return sum(some) if metric == "error" else len(some) * min(some)
 
 
 def check_judged(metric: str, labels: npt.NDArray[np.int64], class_names: Sequence[str], split: str) -> None:

@@ -155,12 +155,14 @@ PRESETS = {
     "proxy-1": TrainingRecipe(epochs=1, batch_size=32, learning_rate=0.1, warmup_epochs=0.1),
     "proxy-4": TrainingRecipe(epochs=4, batch_size=32, learning_rate=0.1, warmup_epochs=0.3),
     "full": TrainingRecipe(epochs=16, batch_size=32, learning_rate=0.1, warmup_epochs=0.3),
+    "fine-tune": TrainingRecipe(epochs=10, batch_size=32, learning_rate=0.01, warmup_epochs=0.5),
 }
 """Recipes by name; like a default, none of them ever changes, for studies are stored by what they say.
 
 "paper" is the default one, "chapter" that of *Dive into Deep Learning*, section 8.8, at a constant rate without
 momentum and decay. "proxy-1", "proxy-4" and "full" are one training at three lengths, each annealed to zero within its
-own; `benchmarks/proxies.py` measures how well the first two rank networks as the last does.
+own; `benchmarks/proxies.py` measures how well the first two rank networks as the last does. "fine-tune" is for a
+network that begins from trained weights: a tenth of their rate.
 """
 
 
