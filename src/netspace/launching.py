@@ -9,8 +9,10 @@ from netspace.backends import get_backend
 from netspace.errors import InputError
 from netspace.execution.executor import Limits, Work
 from netspace.execution.processes import ProcessExecutor
+from netspace.ladder import leaves_weights
 from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
+from netspace.networks.spec import NetworkSpec
 from netspace.running import train_here
 from netspace.study_file import StudySpec
 from netspace.training.device import CPU
@@ -29,10 +31,24 @@ LAST = 16
 """How many trials of a run, and at most a quarter, begin in the order of their size."""
 
 
+def trial_of(spec: StudySpec, network: NetworkSpec, data: str, former: str = "") -> Trial:
+    """Return what judges a network in a study, on data of this fingerprint; see `Trial` for `former`."""
+    return Trial(
+        network=network,
+        recipe=spec.recipe,
+        data=data,
+        seed=spec.trained_from,
+        backend=spec.backend,
+        threads=spec.threads,
+        kernels=spec.kernels,
+        former=former,
+    )
+
+
 def worker_setup(
-    spec: StudySpec, trials: Iterable[Trial], *, pack_folder: Path, checkpoints: Path
+    spec: StudySpec, trials: Iterable[Trial], *, pack_folder: Path, checkpoints: Path, weights: Path
 ) -> Callable[[], Work]:
-    """Return what sets up a worker for some trials of a study."""
+    """Return what sets up a worker for some trials of a study, which keeps their weights where the next rung asks."""
     blocks = dict.fromkeys(trial.network.own_block for trial in trials)
     return functools.partial(
         train_here,
@@ -41,6 +57,8 @@ def worker_setup(
         tuple(filter(None, blocks)),
         str(checkpoints),
         60.0 * spec.limits.checkpoint_minutes,
+        weights=str(weights.absolute()),
+        keeping=leaves_weights(spec.rungs),
     )
 
 

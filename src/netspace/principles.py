@@ -21,6 +21,7 @@ from netspace.errors import ExecutionError, InputError, StoreError, StudyFileErr
 from netspace.execution.executor import GRACE, Executor, never
 from netspace.files import written_aside
 from netspace.findings.importance import relation_within
+from netspace.ladder import check_sampled
 from netspace.running import StudyProgress
 from netspace.spaces.counting import Estimate
 from netspace.spaces.declaration import SpaceDeclaration
@@ -79,6 +80,7 @@ class Walk:
         self.networks = networks
         self.take_undecided = take_undecided
         self.margin = study.spec.comparison.margin if margin is None else margin
+        check_sampled(study.spec.rung, "a walk")
         if study.spec.unsettled:
             raise StudyFileError(
                 "recipe.precision and kernels must be written out for a walk, whose steps are studies of their own: "
@@ -293,6 +295,8 @@ class Walk:
             seed=int.from_bytes(hashed[:4], "big"),
             output="",
             checks=None,
+            rungs=(),
+            rung=None,
             comparison=spec.comparison.once,
         )
 

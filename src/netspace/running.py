@@ -30,6 +30,7 @@ from netspace.faults import passing
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
+from netspace.training.last_weights import keep_weights, kept_weights
 from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
@@ -259,10 +260,13 @@ def train_here(
     own_blocks: tuple[OwnBlock, ...] = (),
     checkpoints: str = "",
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    weights: str = "",
+    keeping: bool = False,
 ) -> Work:
     """Return the work function of a worker: trial in, (result, versions) out, an EpochRecord per epoch said.
 
     A trial goes on where its checkpoint in the folder `checkpoints` says; without that folder there are none.
+    In the folder `weights` are those from which a trial with a former one begins, and those of this one if `keeping`.
     It opens the packed data without the test split. A user's blocks are loaded first: a file that has changed since
     the run began ends the run, where it would otherwise be the failure of every network to come. A process in which
     memory ran out trains no other network: oneDNN may refuse it too, however small it is.
@@ -283,7 +287,15 @@ def train_here(
             if checkpoint is not None:
                 checkpoint.stop = bool(wished)
 
-        result = trainer.train(trial, data, on_epoch=on_epoch, checkpoint=checkpoint)
+        network = None
+        if trial.former:
+            network = trainer.with_arrays(trial.network, kept_weights(Path(weights), trial.former))
+        elif keeping:
+            trainer.take_threads(trial.threads)
+            network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
+        result = trainer.train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
+        if keeping and result.status == "finished":  # before the result is committed, or it could be without them
+            keep_weights(Path(weights), trial.id, trainer.arrays(network))
         if result.short_of_memory:
             raise Last((result, versions))
         return result, versions

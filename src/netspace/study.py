@@ -17,8 +17,8 @@ from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
-from netspace.launching import in_turn, local_workers, worker_setup
-from netspace.networks.complexity import MEASURES
+from netspace.ladder import Step, check_alone, check_rungs_fit
+from netspace.launching import in_turn, local_workers, trial_of, worker_setup
 from netspace.running import OnProgress, Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
@@ -38,6 +38,7 @@ from netspace.telling import (
     judge,
     judge_assisted,
     judge_assumptions,
+    result_rows,
     seed_repeats,
     study_facts,
     tell,
@@ -80,6 +81,7 @@ class Study:
         self.place = place or SqliteFile(path=folder / STORE_NAME)
         self._pack_folder = pack_folder or folder / "data"
         self._settled_in = settled_in or self.place
+        self.weights = folder / "weights"
         self._fallback: str | None = None
         self._censuses: dict[str, Sample] = {}
 
@@ -139,7 +141,7 @@ class Study:
         }
 
     def draw(self, *, data_dir: Path | None = None, allow_download: bool = False) -> Drawn:
-        """Load the data, draw every sample and name every trial, those of the checks too; writes nothing.
+        """Load the data, draw every sample and name every trial; look at checks and rungs too; writes nothing.
 
         Raises: any InputError that the file deserves; MissingFrameworkError.
         """
@@ -150,9 +152,17 @@ class Study:
                 check._draw(data)
             except StudyFileError as problem:
                 raise StudyFileError(f"[checks], {name}: {problem}") from None
+
+        def load(rung: Step) -> Dataset:
+            folder = self.folder.joinpath(*rung.place.folders, "data")
+            return reuse_or_load(rung.data, folder, data_dir=data_dir, allow_download=allow_download)
+
+        networks = [network for taken in drawn.samples.values() for network in taken.networks]
+        check_rungs_fit(self.spec.ladder, self.spec.recipe, data, networks, load)
         return drawn
 
     def _draw(self, data: Dataset) -> Drawn:
+        check_alone(self.spec.rung)
         backend = get_backend(self.spec.backend)
         self.spec.check_fits(data)
         try:
@@ -189,19 +199,7 @@ class Study:
                 )
         self._settle(tuple(samples.values()), data)
         trials = {
-            name: tuple(
-                Trial(
-                    network=network,
-                    recipe=self.spec.recipe,
-                    data=data.fingerprint,
-                    seed=self.spec.trained_from,
-                    backend=self.spec.backend,
-                    threads=self.spec.threads,
-                    kernels=self.spec.kernels,
-                    device=self.spec.device,
-                )
-                for network in drawn.networks
-            )
+            name: tuple(trial_of(self.spec, network, data.fingerprint) for network in drawn.networks)
             for name, drawn in samples.items()
         }
         return Drawn(spaces=spaces, samples=samples, trials=trials, data=data)
@@ -263,7 +261,8 @@ class Study:
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             checkpoints = self.folder / "checkpoints"
             run = Run(store, turns, images, on_progress, checkpoints)
-            setup = worker_setup(self.spec, turns, pack_folder=self._pack_folder, checkpoints=checkpoints)
+            folders = {"pack_folder": self._pack_folder, "checkpoints": checkpoints, "weights": self.weights}
+            setup = worker_setup(self.spec, turns, **folders)
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
                 wanted = self._undecided(store) if until_decided else list(drawn.trials)
                 turns = in_turn([drawn.trials[name][:networks] for name in wanted], drawn.data.resolution)
@@ -276,6 +275,16 @@ class Study:
     def checked(self) -> dict[str, tuple[Population, ...]]:
         """Return the populations of every check that has begun, by its name. Raises: StoreError."""
         return {name: check.populations() for name, check in self.checks().items() if check.place.exists()}
+
+    def climbed(self) -> dict[int, tuple[Population, ...]]:
+        """Return the populations of every rung after this one that has begun, by its number. Raises: StoreError."""
+        numbered = {rung.place.number: self.place.inside(*rung.place.folders) for rung in self.spec.ladder}
+        found = {}
+        for number, place in numbered.items():
+            if place.exists():
+                with Store.open(place) as store:
+                    found[number] = store.populations()
+        return found
 
     def censuses(self) -> dict[str, Sample]:
         """Return many fresh networks of every space inside the budget, by another seed than the study's; drawn once.
@@ -334,20 +343,7 @@ class Study:
 
     def results(self) -> list[dict[str, Any]]:
         """Return one row per network: space, position, digest, spec, complexity, status, error, seconds."""
-        return [
-            {
-                "space": population.name,
-                "position": i,
-                "network": network.digest,
-                "spec": network.to_dict(),
-                **{m: int(getattr(population.complexity, m)[i]) for m in MEASURES},
-                "status": result.status if result else "waiting",
-                "error": result.error if result else None,
-                "seconds": result.seconds if result else None,
-            }
-            for population in self.populations()
-            for i, (network, result) in enumerate(zip(population.networks, population.results, strict=True))
-        ]
+        return result_rows(self.populations())
 
     def report(self) -> tuple[Path, ...]:
         """Write the page, the figures and the tables beside the store; return their paths."""
@@ -369,7 +365,9 @@ class Study:
         """
         with Store.open(self.place) as store:
             censuses = self.censuses() if self.spec.comparison.assisted else None
-            return tell(self.spec, store, self.checked(), censuses=censuses, while_waiting=while_waiting)
+            return tell(
+                self.spec, store, self.checked(), self.climbed(), censuses=censuses, while_waiting=while_waiting
+            )
 
     def _undecided(self, store: Store) -> list[str]:
         censuses = self.censuses() if self.spec.comparison.assisted else None

@@ -13,6 +13,7 @@ from typing import Any
 from netspace import values
 from netspace.checks import number, whole
 from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
+from netspace.ladder import RungChoice, RungPlace, Step, check_rungs, ladder
 from netspace.machine import MOST_THREADS
 from netspace.networks.complexity import MEASURES
 from netspace.networks.spec import Stem
@@ -29,7 +30,7 @@ from netspace.training.trial import KERNELS, check_kernels
 
 FINGERPRINT = "data_fingerprint"
 """The name of the data in a stored identity."""
-NOT_IDENTITY = ("name", "networks", "comparison", "checks", "workers", "limits", "output")
+NOT_IDENTITY = ("name", "networks", "comparison", "checks", "rungs", "workers", "limits", "output")
 FEWEST_CHECKED = 2
 MOST_SEEDS = 100
 LARGEST_SEED = 2**63 - 1
@@ -160,6 +161,7 @@ class StudySpec:
     initial weights, order and augmentation. `kernels`, `threads` and `device` are every trial's; where `kernels` or the
     recipe's precision is "auto", it is measured when the study is made. `workers` [processes] and `limits` change no
     result but that of a network which goes over one. `output` is the study's folder, from where the command runs.
+    `rungs` follow the study; `rung` is in the store of one that does.
     """
 
     name: str
@@ -180,6 +182,8 @@ class StudySpec:
     device: str = CPU
     comparison: ComparisonChoice = ComparisonChoice()
     checks: ChecksChoice | None = None
+    rungs: tuple[RungChoice, ...] = ()
+    rung: RungPlace | None = None
     workers: int | str = "auto"
     limits: LimitsChoice = LimitsChoice()
     output: str = ""
@@ -219,6 +223,7 @@ class StudySpec:
                 )
         if self.checks is not None:
             self._check_checks(self.checks)
+        check_rungs(self.ladder, self.spaces, backend=self.backend, looks=self.comparison.looks)
         self.design_spaces(num_classes=2, in_channels=1)
 
     @property
@@ -242,6 +247,11 @@ class StudySpec:
         every = itertools.combinations([choice.name for choice in self.spaces], 2)
         return tuple(every) if self.comparison.pairs is None else self.comparison.pairs
 
+    @property
+    def ladder(self) -> tuple[Step, ...]:
+        """The rungs that follow."""
+        return ladder(self.rungs, self.recipe, self.data, self.networks, self.rung)
+
     def identity(self, *, without_defaults: bool = True) -> dict[str, Any]:
         """Return all that decides the result of each network, and the plan of the looks, as plain data.
 
@@ -263,6 +273,7 @@ class StudySpec:
         fewer = replace(
             self,
             checks=None,
+            rungs=(),
             networks=asked.networks(self.networks),
             comparison=self.comparison.once,
             output="",

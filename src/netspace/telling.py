@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netspace import values
+from netspace.climbing import rung_in_words, rung_report, rung_sentences, rung_table
 from netspace.errors import InputError, StoreError
 from netspace.findings.assisted import assisted_at_looks, assisted_rows, assisted_sentence
 from netspace.findings.assumptions import Assumption, assumptions
@@ -14,6 +15,8 @@ from netspace.findings.importance import importance
 from netspace.findings.normalised import complexities
 from netspace.findings.ranges import range_rows
 from netspace.findings.words import count
+from netspace.ladder import check_sampled
+from netspace.networks.complexity import MEASURES
 from netspace.spaces.sample import Sample
 from netspace.stats import Criteria, Look, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
 from netspace.stats.assisted import FEWEST
@@ -35,8 +38,10 @@ def judge(spec: StudySpec, populations: Sequence[Population], *, normalised: str
 
     Where looks are planned, it is the verdict of a pair's last look so far, or of the one that decided it.
     `normalised` names the measure of complexity in which each pair is made alike before.
-    Raises: InputError for an unknown measure, and for a normalised verdict of a study that plans looks.
+    Raises: InputError for an unknown measure, a normalised verdict of a study that plans looks, and for a rung that
+    holds only the best of each space.
     """
+    check_sampled(spec.rung, "a comparison")
     terms: dict[str, Any] = spec.comparison.terms
     if spec.looks:
         return _at_looks(spec.comparison, spec.looks, populations, normalised)
@@ -81,6 +86,12 @@ def judge_assisted(
 
     Raises: InputError for a study that plans looks without covariates.
     """
+    check_sampled(spec.rung, "a comparison")
+    if spec.rung is not None and spec.rung.resized:
+        raise InputError(
+            f"covariates are drawn inside the budget, which is met at the first rung's resolution; rung "
+            f"{spec.rung.number} has another: ask the first one"
+        )
     if not spec.looks:
         return assisted_rows(populations, censuses, spec.pairs, spec.comparison.level)
     if not spec.comparison.assisted:
@@ -154,15 +165,34 @@ def seed_repeats(checked: Mapping[str, Sequence[Population]]) -> tuple[tuple[Pop
     return tuple(tuple(found) for name, found in checked.items() if name.startswith("seed_"))
 
 
+def result_rows(populations: Sequence[Population]) -> list[dict[str, Any]]:
+    """Return one row per network: space, position, digest, spec, complexity, status, error, seconds."""
+    return [
+        {
+            "space": population.name,
+            "position": i,
+            "network": network.digest,
+            "spec": network.to_dict(),
+            **{m: int(getattr(population.complexity, m)[i]) for m in MEASURES},
+            "status": result.status if result else "waiting",
+            "error": result.error if result else None,
+            "seconds": result.seconds if result else None,
+        }
+        for population in populations
+        for i, (network, result) in enumerate(zip(population.networks, population.results, strict=True))
+    ]
+
+
 def tell(
     spec: StudySpec,
     store: Store,
     checked: Mapping[str, Sequence[Population]],
+    climbed: Mapping[int, Sequence[Population]],
     *,
     censuses: Mapping[str, Sample] | None = None,
     while_waiting: bool = True,
 ) -> "StudyReport":
-    """Return all that the page says, read from a store and its checks as they are now.
+    """Return all that the page says, read from a store, its checks and its rungs as they are now.
 
     `censuses` are those of a study that plans to look at covariates too.
     What matters most takes a second or more per space; with `while_waiting` false it is told once no network waits.
@@ -180,6 +210,7 @@ def tell(
     spaces = spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
     verdicts = judge(spec, populations)
     assisted = judge_assisted(spec, populations, censuses) if censuses else []
+    rungs = rung_report(spec, populations, climbed) if spec.rungs else None
     return StudyReport(
         title=spec.name,
         study_text=text,
@@ -193,6 +224,8 @@ def tell(
         importance=importance(populations, spaces) if while_waiting or not waiting else None,
         assumptions=judge_assumptions(spec, populations, checked, verdicts),
         pairs=spec.comparison.pairs or (),
+        rungs=rung_table(rungs) if rungs else (),
+        said_by_rungs=rung_sentences(rungs) if rungs else (),
     )
 
 
@@ -238,6 +271,8 @@ def study_facts(spec: StudySpec, data: Dataset, fallback: str | None = None) -> 
         rows["Limits"] = "a network may take " + ", ".join(text.format(v) for text, v in limits.items() if v)
     if recipe.metric == "balanced_error":
         rows["Judged by"] = "balanced error: the mean over the classes of the share of a class's images that are wrong"
+    if spec.rung is not None or spec.rungs:
+        rows["Rung"] = rung_in_words(spec)
     if spec.looks:
         rows["Looks"] = looks_in_words(spec)
     return {"rows": rows, "notes": [*data.notes, *filter(None, [fallback])], FALLBACK: fallback}

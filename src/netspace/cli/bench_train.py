@@ -52,6 +52,7 @@ def train(
         recipe=replace(spec.recipe, epochs=count, warmup_epochs=warmup, precision="float32"),
         kernels="torch",
         checks=None,
+        rungs=(),
         comparison=spec.comparison.once,
         workers="auto",
     )

@@ -70,14 +70,17 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
 
     A population has its space's name, and its source's in front where two have the same. The margins are those of
     the stores' studies. An export of a study that plans its looks is judged at these, as its store is.
-    Raises: InputError where two sources have one name, two studies other margins, or one of several plans its looks.
+    Raises: InputError where two sources have one name, two studies other margins or are other rungs, one of several
+    plans its looks, or one is a rung that holds only the best of each space.
     """
     from netspace.findings.normalised import complexities
+    from netspace.ladder import check_equal_rungs, check_sampled
     from netspace.stats import compare_all
     from netspace.study import Study
 
     found: list[tuple[str, Population | Outcomes]] = []
     terms: dict[Where, dict[str, Any]] = {}
+    rungs: dict[str, int] = {}
     for source in sources:
         if is_table(source):
             table = read_table(source, column)
@@ -87,6 +90,8 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
             found += [(source.name, population) for population in table.populations]
         else:
             study = Study.open(source)
+            check_sampled(study.spec.rung, f"a comparison with {str(source)!r}")
+            rungs[str(source)] = study.spec.rung.number if study.spec.rung else 1
             planned = bool(study.spec.looks)
             terms[source] = study.spec.comparison.terms
             found += [(study.folder.resolve().name, population) for population in study.populations()]
@@ -94,6 +99,7 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
             raise InputError(
                 f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"
             )
+    check_equal_rungs(rungs)
     for source, its in terms.items():
         first = next(iter(terms))
         if its != terms[first]:

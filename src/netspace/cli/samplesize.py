@@ -12,6 +12,7 @@ from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Whe
 from netspace.cli.populations import error_column, is_table, read_table
 from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.errors import InputError
+from netspace.ladder import check_sampled
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Criteria, Plan
@@ -74,6 +75,7 @@ def samplesize(
         populations = read_table(store, column).populations
     elif store is not None:
         study = Study.open(store)
+        check_sampled(study.spec.rung, "a pilot")
         populations = study.populations()
     given = {"level": level, "margin": margin, "median_margin": median_margin}
     terms: dict[str, Any] = {} if study is None else study.spec.comparison.terms

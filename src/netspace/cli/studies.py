@@ -37,6 +37,7 @@ from netspace.cli.results import (
     verdict_row,
     without_infinities,
 )
+from netspace.cli.rungs import named_rung, print_rungs, print_weights, rung_counts, rungs_to_run
 from netspace.cli.tables import console, print_json
 from netspace.errors import ExecutionError, InputError
 from netspace.execution.executor import GRACE
@@ -77,7 +78,7 @@ def run(
         typer.Option("--until-decided", help="Stop at the planned look (comparison.looks) that decides all pairs."),
     ] = False,
 ) -> None:
-    """Draw, train, store, compare and report; then train the study's checks. Run it again to continue.
+    """Draw, train, store, compare and report; then train the study's rungs and checks. Run it again to continue.
 
     Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal stop it: within the grace, networks in training end or are saved at
     the end of their epoch, and the next run goes on with them. A second Ctrl-C or SIGTERM stops it at once.
@@ -90,7 +91,7 @@ def run(
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
-    for what, one in {"": study, **checks}.items():
+    for what, one in {"": study, **rungs_to_run(study), **checks}.items():
         with progress_display(what) as display, stop_on_signal(grace) as should_stop:
             done = one.run(
                 workers=workers,
@@ -104,6 +105,7 @@ def run(
         print_run(done, one.place.name, what)
         if done.failures and (logs := one.folder / "logs").is_dir():
             console().print(f"{what}what went before failures: {logs}", soft_wrap=True)
+        print_weights(one)
         if done.remaining:
             raise typer.Exit(1)
         if one is study:
@@ -121,18 +123,22 @@ def status(store: StorePath, as_json: AsJson = False) -> None:
 
     study = _open(store)
     populations = study.populations()
-    checked = study.checked()
+    checked, climbed = study.checked(), study.climbed()
     looks: dict[str, Any] = {}
     if study.spec.looks:
         decided = decided_pairs(study.verdicts(), study.assisted() if study.spec.comparison.assisted else ())
         looks = {"looks": list(study.spec.looks), "decided": sorted(map(list, decided))}
     if as_json:
         told = {name: [counts(p) for p in checked.get(name, ())] for name in study.checks()}
-        print_json({"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told} | looks)
+        told_rungs = rung_counts(study, climbed)
+        print_json(
+            {"study": study.spec.name, "spaces": [counts(p) for p in populations], "checks": told} | looks | told_rungs
+        )
         return
-    print_status(study.spec.name, populations)
+    print_status(study.spec.name + named_rung(study), populations)
     if looks:
         print_looks(study.spec.looks, len(decided), len(study.spec.pairs))
+    print_rungs(study, climbed)
     for name in study.checks():
         if name in checked:
             print_status(f"check {name}", checked[name])

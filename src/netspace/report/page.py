@@ -36,7 +36,8 @@ class StudyReport:
 
     `assisted` are sentences on what covariates tell of pairs of spaces; `planned_looks` is JSON for the tables, empty
     where the study is judged once. `ranges` are rows of `findings.ranges`; without
-    `importance` nothing is said of what matters. `pairs` are those that the study names.
+    `importance` nothing is said of what matters. `pairs` are those that the study names. `rungs` are rows of words
+    below their titles, of a study that is the first of several, and `said_by_rungs` sentences on them.
     """
 
     title: str
@@ -51,6 +52,8 @@ class StudyReport:
     importance: ImportanceFound | None = None
     assumptions: tuple[Assumption, ...] = ()
     pairs: tuple[tuple[str, str], ...] = ()
+    rungs: tuple[tuple[str, ...], ...] = ()
+    said_by_rungs: tuple[str, ...] = ()
 
 
 def render(report: StudyReport, *, version: str = "") -> str:
@@ -75,6 +78,8 @@ def render(report: StudyReport, *, version: str = "") -> str:
         numbers=tables.key_numbers(populations),
         notes=[printable(note) for note in report.notes],
         assumptions=[_assumption(one) for one in report.assumptions],
+        rungs=[[printable(cell) for cell in row] for row in report.rungs],
+        said_by_rungs=[printable(sentence) for sentence in report.said_by_rungs],
         spaces=[{"name": printable(p.name), "hue": space_look(k).hue} for k, p in enumerate(populations)],
         legend=functools.partial(_legend, populations),
         **_curves(populations),

@@ -75,11 +75,11 @@ class Checkpoint:
                 arrays, curve, seconds = self._read(path)
                 state.restore(arrays)
             except CheckpointError as problem:
-                _say(f"checkpoint {path.name} is set aside: {problem}")
+                say(f"checkpoint {path.name} is set aside: {problem}")
                 with contextlib.suppress(OSError):
                     path.replace(path.with_suffix(".aside"))
             else:
-                _say(f"goes on after epoch {len(curve)}, by checkpoint {path.name}")
+                say(f"goes on after epoch {len(curve)}, by checkpoint {path.name}")
                 self.resumed = tuple(curve)
                 return curve, seconds
         return [], 0.0
@@ -94,9 +94,9 @@ class Checkpoint:
         try:
             self._write(state.arrays(), curve, seconds)
         except OSError as problem:
-            _say(f"no checkpoint could be written ({problem.strerror}); training goes on")
+            say(f"no checkpoint could be written ({problem.strerror}); training goes on")
         except CheckpointError as problem:
-            _say(f"no checkpoint is written ({problem}); training goes on")
+            say(f"no checkpoint is written ({problem}); training goes on")
         self._last = time.monotonic()
         if self.stop:
             raise Stopped(f"stopped after epoch {len(curve)}")
@@ -113,7 +113,7 @@ class Checkpoint:
         whole = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         content = save(whole, metadata={"netspace": json.dumps(told)})
         self._folder.mkdir(parents=True, exist_ok=True)
-        with written_aside(self._folder / f"epoch-{len(curve):06d}.{_digest(content)}.safetensors") as file:
+        with written_aside(self._folder / f"epoch-{len(curve):06d}.{content_name(content)}.safetensors") as file:
             file.write(content)
         for old in self._files()[:-KEPT]:
             old.unlink(missing_ok=True)
@@ -124,7 +124,7 @@ class Checkpoint:
             content = path.read_bytes()
         except OSError as problem:
             raise CheckpointError(f"it cannot be read ({problem.strerror})") from None
-        if f".{_digest(content)}." not in path.name:
+        if f".{content_name(content)}." not in path.name:
             raise CheckpointError("its content is not what was written (torn or changed)")
         try:
             length = int.from_bytes(content[:8], "little")
@@ -139,11 +139,12 @@ class Checkpoint:
             raise CheckpointError(f"it is no checkpoint of a trial ({type(problem).__name__}: {problem})") from None
 
 
-def _digest(content: bytes) -> str:
+def content_name(content: bytes) -> str:
+    """Return what the name of a file holds, so that its content is known to be whole."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _say(sentence: str) -> None:
-    """Say something in the trial's log."""
+def say(sentence: str) -> None:
+    """Say something in the log of the trial that this process trains."""
     with contextlib.suppress(OSError):
         print(f"netspace: {sentence}", file=sys.stderr, flush=True)

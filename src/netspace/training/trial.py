@@ -5,6 +5,7 @@ A trial's id is the digest of its parts, so that running it twice is harmless an
 
 import hashlib
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,7 +32,8 @@ class Trial:
     `threads` and `kernels` are part of a trial because sums in another order are other numbers. `kernels` other than
     "torch", the framework's own, are of the backend "torch"; see `netspace.backends.torch_kernels`. So are several
     `processes`, each of which takes an equal part of every batch; see `netspace.backends.torch_distributed`. `device`
-    is where it computes; "cuda" is whichever CUDA device the process was given, "cuda:1" that one alone.
+    is where it computes; "cuda" is whichever CUDA device the process was given, "cuda:1" that one alone. `former` is
+    the id of the trial from whose last weights it begins; empty for one that begins from its own initial weights.
     """
 
     network: NetworkSpec
@@ -43,8 +45,10 @@ class Trial:
     kernels: str = "torch"
     processes: int = 1
     device: str = CPU
+    former: str = ""
 
     def __post_init__(self) -> None:
+        check_former(self.former, self.backend)
         check_kernels(self, self.backend)
         check_device(self.device, backend=self.backend, kernels=self.kernels, processes=self.processes)
         check_processes(self.processes, self.backend, self.recipe.batch_size)
@@ -77,6 +81,14 @@ def check_small(network: NetworkSpec, recipe: TrainingRecipe) -> None:
             raise InputError(
                 f"recipe.small_resolution (={recipe.small_resolution}) leaves no pixels: {problem}"
             ) from None
+
+
+def check_former(former: str, backend: str) -> None:
+    """Check the id of the trial whose weights another begins from. Raises: InputError."""
+    if former and not re.fullmatch("[0-9a-f]{32}", former):  # it becomes part of a file's name
+        raise InputError(f"former (={former!r}) must be the id of a trial, 32 hexadecimal digits")
+    if former and backend != "torch":
+        raise InputError(f"former (={former!r}) must be left out for backend {backend!r}; backend 'torch' has it")
 
 
 def check_kernels(choice: Any, backend: str, allowed: Sequence[str] = KERNELS) -> None:
