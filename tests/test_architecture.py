@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "study_file",
         "training",
     },
+    "growing": {"errors", "values", "spaces", "storage", "study_file"},
     "study": GROUND
     | {
         "networks",
@@ -72,6 +73,7 @@ MAY_IMPORT = {
         "findings",
         "report",
         "ladder",
+        "growing",
         "launching",
         "running",
         "settling",

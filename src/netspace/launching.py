@@ -41,6 +41,7 @@ def trial_of(spec: StudySpec, network: NetworkSpec, data: str, former: str = "")
         backend=spec.backend,
         threads=spec.threads,
         kernels=spec.kernels,
+        device=spec.device,
         former=former,
     )
 

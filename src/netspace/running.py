@@ -96,21 +96,21 @@ class Run:
         on_progress: OnProgress,
         checkpoints: Path,
     ) -> None:
-        finished = store.finished()
+        errors = store.errors()
+        finished = frozenset(errors)
         self._checkpoints = checkpoints
-        self._forget(finished & set(self._begun_trials()))  # where a driver was killed before it came to this
+        self._forget(finished)  # where a driver was killed before it came to this
         self._trials = {trial.id: trial for trial in trials}
         self._waiting = {trial.id: trial for trial in self._trials.values() if trial.id not in finished}
         self._store = store
         self._on_progress = on_progress
         self._crashes: Counter[str] = Counter()
-        self._earlier_crashes = Counter(a["trial"] for a in store.attempts() if a["outcome"] == CRASHED)
+        self._earlier_crashes = Counter(attempt["trial"] for attempt in store.attempts(CRASHED))
         self._begun = time.monotonic()
         self._stored = len(finished & self._trials.keys())
-        table = store.table()
-        known = {trial: error for trial, error in zip(table["trial"], table["error"], strict=True) if trial in finished}
-        self._errors = [error for error in known.values() if error is not None]
-        self._failures = len(known) - len(self._errors)
+        known = [error for error in errors.values() if error is not None]
+        self._best = min(known, default=None)
+        self._failures = len(errors) - len(known)
         self._trained = 0
         self._images = 0
         self._counted: Counter[str] = Counter()
@@ -174,7 +174,7 @@ class Run:
             failures=self._failures,
             images=self._images,
             seconds=time.monotonic() - self._begun,
-            best_error=min(self._errors, default=None),
+            best_error=self._best,
             begun=sum(name in self._waiting for name in self._begun_trials()),
             metric=next((trial.recipe.metric for trial in self._trials.values()), "error"),
         )
@@ -187,8 +187,8 @@ class Run:
             return []
 
     def _forget(self, trials: Iterable[str]) -> None:
-        """Remove the checkpoints of trials."""
-        for trial in trials:
+        """Remove the checkpoints of trials, of those that have some."""
+        for trial in set(trials).intersection(self._begun_trials()):
             shutil.rmtree(self._checkpoints / trial, ignore_errors=True)
 
     def _take(self, events: Sequence[Event]) -> list[Trial]:
@@ -245,8 +245,8 @@ class Run:
             self._waiting.pop(result.trial_id, None)
             if result.error is None:
                 self._failures += 1
-            else:
-                self._errors.append(result.error)
+            elif self._best is None or result.error < self._best:
+                self._best = result.error
 
 
 def _with_log(reason: str | None, log: str) -> str:

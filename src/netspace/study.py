@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspace import values
+from netspace import growing, values
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
+from netspace.growing import Growth, untrained
 from netspace.ladder import Step, check_alone, check_rungs_fit
 from netspace.launching import in_turn, local_workers, trial_of, worker_setup
 from netspace.running import OnProgress, Run, StudyProgress
@@ -74,8 +75,10 @@ class Study:
         place: Place | None = None,
         pack_folder: Path | None = None,
         settled_in: Place | None = None,
+        growth: Growth | None = None,
     ) -> None:
-        self.spec = spec
+        self.spec = growing.as_grown(spec, growth)
+        self.growth = growth if self.spec is not spec else None
         self.text = text
         self.folder = folder
         self.place = place or SqliteFile(path=folder / STORE_NAME)
@@ -107,7 +110,8 @@ class Study:
         if path.suffix == ".toml" or (path.is_file() and path.suffix != ".db"):
             spec, text = read_study(path)
             folder = Path(output or spec.output or Path("runs") / path.stem)
-            return cls(spec, text, folder, place=None if store is None else place_of(store))
+            place = SqliteFile(path=folder / STORE_NAME) if store is None else place_of(store)
+            return cls(spec, text, folder, place=place, growth=growing.last_growth(place))
         if output is not None:
             raise StoreError(f"output (={str(output)!r}) cannot be changed for the store {place.name!r}")
         return cls._stored(place, place.folder)
@@ -115,9 +119,9 @@ class Study:
     @classmethod
     def _stored(cls, place: Place, folder: Path) -> "Study":
         with Store.open(place) as store:
-            text, stored = store.text, store.study
+            text, stored, growth = store.text, store.study, growing.growth_among(store.facts)
         spec = parse_study(text, f"the study file in {place.name!r}")
-        return cls(as_settled(spec, stored), text, folder, place=place)
+        return cls(as_settled(spec, stored), text, folder, place=place, growth=growth)
 
     @property
     def store_path(self) -> Path:
@@ -139,6 +143,15 @@ class Study:
             )
             for name, spec in self.spec.check_studies().items()
         }
+
+    def grow(self, add: int) -> None:
+        """Have the next run take so many more networks of every space than there are; nothing that stands is touched.
+
+        Growth that was cut off is gone on with. Raises: as `growing.grown_by`; StoreError.
+        """
+        waiting = sum(growing.still_waiting(one.spec, one.place) for one in (self, *self.checks().values()))
+        self.growth = growing.grown_by(add, self.spec, self.growth, waiting)
+        self.spec = growing.as_grown(self.spec, self.growth)
 
     def draw(self, *, data_dir: Path | None = None, allow_download: bool = False) -> Drawn:
         """Load the data, draw every sample and name every trial; look at checks and rungs too; writes nothing.
@@ -246,8 +259,9 @@ class Study:
                 f"output folder {str(self.folder)!r} holds a file named {self._pack_folder.name!r}; move it"
             )
         identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
-        facts = study_facts(self.spec, drawn.data, self._fallback)
+        facts = growing.with_growth(study_facts(self.spec, drawn.data, self._fallback), self.growth)
         with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=with_defaults) as store:
+            growing.remember(store, self.growth)
             passing("prepared")
             for name, taken in drawn.samples.items():
                 ids = [trial.id for trial in drawn.trials[name]]
@@ -382,17 +396,3 @@ class Study:
         elif self.spec.unsettled:
             self.spec, self._fallback = measured(self.spec, samples, data)
         check_machine(self.spec)
-
-
-def untrained(name: str, taken: Sample) -> Population:
-    """Return the networks of a sample as a population of which none has a result."""
-    return Population(
-        name=name,
-        networks=taken.networks,
-        results=(None,) * len(taken.networks),
-        drawn=taken.drawn,
-        positions=taken.positions,
-        complexity=taken.complexity,
-        num_draws=taken.draws,
-        num_in_band=taken.in_band,
-    )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
+_PLAIN = frozenset((str, int, float, bool))
 _ABOUT_A_FIELD = re.compile(r"[a-z_]+(\[\d+\])?(\.[a-z_]+)*( \(=|: )")
 
 
@@ -30,10 +31,14 @@ def to_dict(value: Any, *, without_defaults: bool = False) -> Any:
 
     `without_defaults` keeps what a digest covers.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    kind: Any = type(value)
+    if kind in _PLAIN:  # most of what there is, and a study of many networks comes here often
+        return value
+    fields = _fields(kind)
+    if fields is not None:
         return {
             field.name: to_dict(item, without_defaults=without_defaults)
-            for field in dataclasses.fields(value)
+            for field in fields
             if (item := getattr(value, field.name)) is not None
             and not (without_defaults and field.init and (not field.compare or _is_default(field, item)))
         }
@@ -124,6 +129,12 @@ def _show(value: Any) -> str:
 
 
 @functools.cache
+def _fields(cls: type) -> "tuple[dataclasses.Field[Any], ...] | None":
+    """Return the fields of a dataclass; None of any other class."""
+    return dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else None
+
+
+@functools.cache
 def _adapter(cls: Any) -> "TypeAdapter[Any]":
     from pydantic import ConfigDict, TypeAdapter
 
@@ -143,7 +154,7 @@ def _forbid_unknown_keys(cls: Any) -> None:
 
 def _is_default(field: "dataclasses.Field[Any]", item: Any) -> bool:
     if field.default is not dataclasses.MISSING:
-        return bool(item == field.default)
+        return item is field.default or bool(item == field.default)
     if field.default_factory is not dataclasses.MISSING:
         return bool(item == field.default_factory())
     return False

@@ -81,6 +81,7 @@ class TestStore:
             assert (found.num_draws, found.num_in_band) == (drawn.num_draws, drawn.num_in_band)
             assert found.results == tuple(expected.get(f"{found.name} {i}") for i in range(3))
         assert store.finished() == expected.keys()
+        assert store.errors() == {trial: result.error for trial, result in expected.items()}
         assert store.origins()["anynetx_e"] == ({"space": "anynetx_e"}, tuple(f"anynetx_e {i}" for i in range(3)))
 
     def test_the_table_is_the_populations_without_specs_and_curves(self, store):
@@ -104,6 +105,7 @@ class TestStore:
         assert (first["trial"], first["outcome"], first["error"]) == ("anynetx_a 0", "finished", 0.25)
         assert first["versions"] == VERSIONS
         assert first["host"]
+        assert store.attempts("crashed") == [crashed]
         assert first["ended"].endswith("+00:00")
         assert [(a["outcome"], a["reason"]) for a in others] == [
             ("diverged", "the loss was nan"),

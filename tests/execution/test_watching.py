@@ -16,7 +16,7 @@ from netspace.cli.progress import progress_display
 from netspace.cli.studies import stop_on_signal
 from netspace.errors import Stopped
 from netspace.execution import processes
-from netspace.execution.executor import Crashed, Done, Failed, Limits, Overran, Task
+from netspace.execution.executor import Crashed, Done, Failed, Limits, Overran, Progress, Task
 from netspace.execution.processes import ProcessExecutor
 from netspace.execution.usage import usage, usage_by_ps
 from netspace.running import StudyProgress
@@ -51,6 +51,12 @@ def suffering(folder):
             print("é" * 2**20)
         if payload == "slow":
             time.sleep(60)
+        if payload == "waits":
+            report("here")
+            give_up = time.monotonic() + 30.0
+            while not (folder / "heard").exists():
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
         if payload == "in a while":
             time.sleep(0.8)
         if payload == "longer than a look away":
@@ -204,6 +210,24 @@ def test_progress_that_nobody_reads_ends_no_run(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Closed())
     with progress_display() as show:
         show(progress)
+
+
+def test_what_comes_while_the_last_is_dealt_with_comes_together(tmp_path):
+    tasks = [Task(key=str(i), payload=str(i)) for i in range(24)]
+    came = []
+    for events in ProcessExecutor(1).run(functools.partial(suffering, tmp_path), tasks):
+        came.append([event.value for event in events])
+        time.sleep(0.2)  # as a commit on a slow disk
+    assert [value for values in came for value in values] == [task.payload for task in tasks]
+    assert len(came) < 12
+
+
+def test_what_a_task_says_is_heard_before_it_ends(tmp_path):
+    heard = []
+    for events in ProcessExecutor(1).run(functools.partial(suffering, tmp_path), [Task(key="0", payload="waits")]):
+        heard += [type(event) for event in events]
+        (tmp_path / "heard").touch()
+    assert heard == [Progress, Done]
 
 
 def telling_imports():

@@ -1,5 +1,8 @@
 """What a recipe says of every step, which recipes have names, and that new fields change no stored trial."""
 
+import pickle
+from dataclasses import replace
+
 import pytest
 
 from netspace import values
@@ -22,6 +25,9 @@ def test_digests_and_streams_of_stored_trials_stay():
     assert values.digest(usual) == "5bd577f5515de5307a8c043b21cd361d"
     trial = Trial(network=SPEC, recipe=TrainingRecipe(epochs=3), data="0" * 32)
     assert trial.id == "e43ef6de0e8ad1e421d131dc73ca4762"
+    sent = pickle.loads(pickle.dumps(trial))
+    assert (sent, sent.id, replace(sent, seed=1) == sent) == (trial, trial.id, False)
+    assert replace(sent, seed=1).id != trial.id
     purposes = ("initialisation", "order", "augmentation", "dropping")
     streams = [3502565888751139842, 3943670850572028719, 1043323458345241109, 1272951781717825804]
     assert [trial.stream_seed(purpose) for purpose in purposes] == streams

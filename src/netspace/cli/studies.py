@@ -63,7 +63,9 @@ ASSISTED_ELSEWHERE = (
 
 @app.command(epilog="Example: netspace run examples/digits.toml")
 def run(
-    study_file: Annotated[Path, typer.Argument(help="The study's TOML file.", metavar="STUDY.toml")],
+    study_file: Annotated[
+        Path, typer.Argument(help="The study's TOML file, or its output folder.", metavar="STUDY.toml")
+    ],
     output: Annotated[Path | None, typer.Option(help="Folder of store, page and figures.")] = None,
     store: Annotated[
         Where | None,
@@ -71,6 +73,9 @@ def run(
     ] = None,
     workers: Workers = None,
     grace: Grace = GRACE,
+    add: Annotated[
+        int | None, typer.Option("--add", help="Grow a study that is done: so many networks more of every space.")
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     until_decided: Annotated[
@@ -88,6 +93,10 @@ def run(
     if isinstance(store, Path):
         raise InputError(f"--store (={str(store)!r}) must be a postgresql:// URL; a store in a file goes by --output")
     study = _open(study_file, output, store)
+    if add is not None:
+        study.grow(add)
+    if study.growth is not None:
+        console().print(f"networks: {study.growth.in_words}", soft_wrap=True)
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}

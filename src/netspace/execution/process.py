@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from netspace.errors import ExecutionError
 from netspace.execution.executor import Crashed, Done, Event, Failed, Limits, Overran, Progress, Setup, Task
@@ -75,19 +76,24 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # It has died; `receive` says so.
             self.connection.send(task.payload)
 
-    def receive(self) -> Event | None:
-        """Return the next event of the current task, if what came is one; the worker is free after any but `Progress`.
+    def receive(self) -> list[Event]:
+        """Return the events of the current task that came together; the worker is free after any but `Progress`.
 
         A task that ended before it was done, because a signal asked it to, becomes `unfinished`.
         Raises: ExecutionError where the worker cannot be set up.
         """
-        assert self.task is not None
-        task, key = self.task, self.task.key
         self._lively = time.monotonic()
         try:
-            kind, value = self.connection.recv()
+            said = self.connection.recv()
         except (EOFError, OSError):
-            return self._crashed(_how_it_ended(self._process.wait()))
+            return [self._crashed(_how_it_ended(self._process.wait()))]
+        events = [self._event(kind, value) for kind, value in said]
+        return [event for event in events if event is not None]
+
+    def _event(self, kind: str, value: Any) -> Event | None:
+        """Return the event of a message, if it is one."""
+        assert self.task is not None
+        task, key = self.task, self.task.key
         if kind == "unusable":
             raise ExecutionError(f"a worker process could not be set up: {value}")
         if kind == "ready":

@@ -13,6 +13,8 @@ from netspace.execution.process import WorkerProcess
 POLL_SECONDS = 0.25
 ABSENCE = 10.0
 """After so long without a look [s] the driver itself was stopped or asleep, and no worker is to blame for that time."""
+LONGEST_WAIT = 1.0
+"""How long [s] events wait at most for others, however long those before them took to be dealt with."""
 
 
 class ProcessExecutor:
@@ -62,12 +64,17 @@ class ProcessExecutor:
     def run(self, setup: Setup, tasks: Sequence[Task], *, should_stop: ShouldStop = never) -> Iterator[list[Event]]:
         """Yield the events of all tasks in the order in which they happen.
 
+        Events that come soon after others were yielded wait until as much time has passed as these took to be dealt
+        with, and are yielded together. So results that are quicker than a commit are committed together, the more the
+        slower a commit is, while the workers go on; where results are rare, none waits.
         Raises: ExecutionError where a worker cannot be set up.
         """
         waiting = deque(tasks)
         workers = [self._worker(setup, each) for each in self._environments[: len(tasks)]]
         asked: float | None = None  # when the tasks were asked to end
         looked = time.monotonic()
+        events: list[Event] = []
+        due = looked  # when the events are yielded, should there be any
         try:
             for worker in workers:
                 worker.give(waiting.popleft())
@@ -78,17 +85,14 @@ class ProcessExecutor:
                         worker.ask_to_end()
                 over = asked is not None and time.monotonic() - asked >= self.limits.grace
                 busy = {worker.connection: worker for worker in workers if worker.task}
-                events: list[Event] = []
-                for ready in wait(list(busy), timeout=0 if over else POLL_SECONDS):
-                    worker = busy[ready]  # type: ignore[index]
+                patience = due - time.monotonic() if events else POLL_SECONDS
+                for ready in wait(list(busy), timeout=0 if over else max(0.0, min(patience, POLL_SECONDS))):
                     try:
-                        event = worker.receive()
+                        events += busy[ready].receive()  # type: ignore[index]
                     except ExecutionError:
                         if events:
                             yield events  # what came with it is not lost
                         raise
-                    if event is not None:
-                        events.append(event)
                 now = time.monotonic()
                 away, looked = now - looked, now
                 for worker in busy.values():
@@ -104,8 +108,10 @@ class ProcessExecutor:
                         if worker.ended:
                             workers[workers.index(worker)] = worker = self._worker(setup, worker.environment)
                         worker.give(waiting.popleft())
-                if events:
+                if events and (over or now >= due or not any(worker.task for worker in workers)):
                     yield events
+                    events, dealt = [], time.monotonic()
+                    due = dealt + min(dealt - now, LONGEST_WAIT)
                 if over:
                     return
         finally:

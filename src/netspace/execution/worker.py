@@ -1,9 +1,9 @@
 """The other end of a local worker process: receive a task, do it, send what became of it, repeat.
 
 Run as `python -m netspace.execution.worker FD MODULE...`; the modules are imported before anything is asked for, where
-they are there. Messages out are ("ready" | "progress" | "done" | "last" | "failed" | "stopped" | "unusable", value);
-after "last" and "unusable" the process ends. A signal to end asks the task to stop, which its next report tells it. The
-process ends when its driver does.
+they are there. What goes out are lists of messages ("ready" | "progress" | "done" | "last" | "failed" | "stopped"
+| "unusable", value); after "last" and "unusable" the process ends. A signal to end asks the task to stop, which its
+next report tells it. The process ends when its driver does.
 """
 
 import contextlib
@@ -23,6 +23,9 @@ from netspace.execution.executor import Last, failure
 WISHES = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 """All that a scheduler may send to every process of a job; the driver alone decides what it means."""
 
+MOMENT = 0.05
+"""What a task reports so soon [s] after the last message waits for the next one, and goes with it."""
+
 
 def main(descriptor: int, *modules: str) -> None:
     """Serve the driver at the other end of a socket until it closes it."""
@@ -41,31 +44,42 @@ def main(descriptor: int, *modules: str) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
 
+    said: list[tuple[str, Any]] = []
+    sent = 0.0
+
+    def send() -> None:
+        nonlocal sent
+        connection.send(said)
+        said.clear()
+        sent = time.monotonic()
+
     def report(value: Any) -> bool:
-        connection.send(("progress", value))
+        said.append(("progress", value))
+        if time.monotonic() - sent >= MOMENT:
+            send()
         return wished
 
     try:
         try:
             work = connection.recv()()
         except Exception as problem:
-            connection.send(("unusable", failure("", problem).reason))
+            connection.send([("unusable", failure("", problem).reason)])
             return
-        connection.send(("ready", None))
+        connection.send([("ready", None)])
         while True:
             payload = connection.recv()
-            outcome: tuple[str, Any]
             try:
-                outcome = ("done", work(payload, report))
+                said.append(("done", work(payload, report)))
             except Last as last:
-                connection.send(("last", last.value))
+                said.append(("last", last.value))
+                send()
                 return
             except Stopped:
-                outcome = ("stopped", None)
+                said.append(("stopped", None))
             except Exception as problem:
                 event = failure("", problem)
-                outcome = ("failed", (event.reason, event.detail))
-            connection.send(outcome)
+                said.append(("failed", (event.reason, event.detail)))
+            send()
             wished = False
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # The driver has closed its end.

@@ -19,10 +19,12 @@ def measured_again(populations: Sequence[Population], *others: Sequence[Populati
     """
     found = {}
     for population in populations:
-        columns = [_errors(population)]
-        columns += [_errors(again) for other in others for again in other if again.name == population.name]
+        again = [one for other in others for one in other if one.name == population.name]
+        if len(again) < len(others):
+            continue
+        columns = [_errors(one) for one in (population, *again)]
         shared = [digest for digest in columns[0] if all(digest in column for column in columns)]
-        if shared and len(columns) == 1 + len(others):
+        if shared:
             found[population.name] = {digest: tuple(column[digest] for column in columns) for digest in shared}
     return found
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from netspace.networks.complexity import MEASURES
 from netspace.storage.population import Population
-from netspace.storage.records import population_of
+from netspace.storage.records import Member, member_of, population_of
 from netspace.storage.tables import ATTEMPTS, FACTS, MEMBERS, NETWORKS, RESULTS, SAMPLES
 
 
@@ -20,9 +20,10 @@ def populations(connection: sa.Connection, metric: str) -> tuple[Population, ...
         .outerjoin(RESULTS, MEMBERS.c.trial == RESULTS.c.trial)
         .order_by(MEMBERS.c.space, MEMBERS.c.position)
     )
-    by_space: dict[str, list[Any]] = {sample["space"]: [] for sample in samples}
-    for row in connection.execute(joined):
-        by_space[row._mapping[MEMBERS.c.space]].append(row._mapping)
+    by_space: dict[str, list[Member]] = {sample["space"]: [] for sample in samples}
+    # Rows hold several times the memory of what is made of them, so that few are held at once.
+    for row in connection.execute(joined.execution_options(yield_per=1000)):
+        by_space[row._mapping[MEMBERS.c.space]].append(member_of(row._mapping))
     return tuple(population_of(sample, by_space[sample["space"]], metric) for sample in samples)
 
 
@@ -51,9 +52,10 @@ def table(connection: sa.Connection) -> dict[str, list[Any]]:
     return told
 
 
-def attempts(connection: sa.Connection) -> list[dict[str, Any]]:
-    """Return every attempt in order."""
-    rows = connection.execute(sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number))
+def attempts(connection: sa.Connection, outcome: str | None = None) -> list[dict[str, Any]]:
+    """Return every attempt in order, or those of an outcome."""
+    asked = sa.select(ATTEMPTS).order_by(ATTEMPTS.c.number)
+    rows = connection.execute(asked if outcome is None else asked.where(ATTEMPTS.c.outcome == outcome))
     return [dict(row) for row in rows.mappings()]
 
 

@@ -3,6 +3,7 @@
 import datetime
 import platform
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -15,31 +16,27 @@ from netspace.storage.tables import MEMBERS, NETWORKS, RESULTS
 from netspace.training.trial import EpochRecord, TrialResult
 
 
-def network_rows(population: Population) -> dict[str, dict[str, Any]]:
-    """Return a population's networks by their digests, each once."""
-    return {
-        network.digest: {
-            "digest": network.digest,
-            "spec": network.to_dict(),
-            **{m: int(getattr(population.complexity, m)[i]) for m in MEASURES},
-        }
-        for i, network in enumerate(population.networks)
-    }
-
-
-def member_rows(population: Population, trials: Sequence[str], *, first: int) -> list[dict[str, Any]]:
-    """Return the members of a population from position `first` on."""
-    return [
-        {
-            "space": population.name,
-            "position": i,
-            "draw": population.positions[i],
-            "drawn": dict(population.drawn[i]),
-            "network": population.networks[i].digest,
-            "trial": trials[i],
-        }
-        for i in range(first, len(population))
-    ]
+def member_rows(
+    population: Population, trials: Sequence[str], first: int, end: int
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Return the members of a population from position `first` to before `end`, and their networks by digest."""
+    members, networks = [], {}
+    for i in range(first, min(end, len(population))):
+        network = population.networks[i]
+        digest = network.digest
+        costs = {m: int(getattr(population.complexity, m)[i]) for m in MEASURES}
+        networks[digest] = {"digest": digest, "spec": network.to_dict(), **costs}
+        members.append(
+            {
+                "space": population.name,
+                "position": i,
+                "draw": population.positions[i],
+                "drawn": dict(population.drawn[i]),
+                "network": digest,
+                "trial": trials[i],
+            }
+        )
+    return members, networks
 
 
 def result_row(result: TrialResult) -> dict[str, Any]:
@@ -77,15 +74,29 @@ def storable(text: str | None) -> str | None:
     return None if text is None else text.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
 
 
-def population_of(sample: Any, rows: Sequence[Any], metric: str) -> Population:
-    """Return the population of a sample's row and those of its members, networks and results."""
+Member = tuple[NetworkSpec, TrialResult | None, dict[str, float], int, tuple[int, ...]]
+"""A network of a population, its result, what was drawn for it, the number of its draw, and its `MEASURES`."""
+
+
+def member_of(row: Any) -> Member:
+    """Return the member of a row of members, networks and results."""
+    costs = tuple(row[NETWORKS.c[measure]] for measure in MEASURES)
+    spec = NetworkSpec.from_dict(row[NETWORKS.c.spec])
+    drawn = {intern(name): value for name, value in row[MEMBERS.c.drawn].items()}  # names take more room than numbers
+    return spec, _result(row), drawn, row[MEMBERS.c.draw], costs
+
+
+def population_of(sample: Any, members: Sequence[Member], metric: str) -> Population:
+    """Return the population of a sample's row and its members."""
+    networks, results, drawn, positions, costs = zip(*members, strict=True) if members else ((),) * 5
+    columns = np.ascontiguousarray(np.array(costs, dtype=np.int64).reshape(-1, len(MEASURES)).T)
     return Population(
         name=sample["space"],
-        networks=tuple(NetworkSpec.from_dict(row[NETWORKS.c.spec]) for row in rows),
-        results=tuple(_result(row) for row in rows),
-        drawn=tuple(row[MEMBERS.c.drawn] for row in rows),
-        positions=tuple(row[MEMBERS.c.draw] for row in rows),
-        complexity=Complexity(**{m: np.array([row[NETWORKS.c[m]] for row in rows], dtype=np.int64) for m in MEASURES}),
+        networks=networks,
+        results=results,
+        drawn=drawn,
+        positions=positions,
+        complexity=Complexity(**dict(zip(MEASURES, columns, strict=True))),
         num_draws=sample["num_draws"],
         num_in_band=sample["num_in_band"],
         metric=metric,

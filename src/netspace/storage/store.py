@@ -26,14 +26,15 @@ from netspace.storage import questions
 from netspace.storage.address import place_of
 from netspace.storage.place import Place, told
 from netspace.storage.population import Population
-from netspace.storage.records import attempt_row, member_rows, network_rows, result_row
+from netspace.storage.records import attempt_row, member_rows, result_row
 from netspace.storage.tables import ATTEMPTS, FACTS, MEMBERS, NETWORKS, RESULTS, SAMPLES, SCHEMA, SCHEMA_VERSION
 from netspace.storage.upgrades import upgrade
 from netspace.training.trial import Status, TrialResult
 
 _OTHER = "another result stands"
-_ASKED_AT_ONCE = 1000
-"""How many trials one query asks for; databases limit what a query may name."""
+_AT_ONCE = 1000
+"""How many trials one query asks for, since databases limit what it may name; and how many networks are added by one,
+since their rows take several times the memory of the networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,10 +174,13 @@ class Store:
                 space = {"space": population.name, "ordinal": ordinal, "definition": definition}
                 connection.execute(SAMPLES.insert(), space | sample)
             known = set(connection.scalars(sa.select(NETWORKS.c.digest)))
-            rows = [row for digest, row in network_rows(population).items() if digest not in known]
-            if rows:
-                connection.execute(NETWORKS.insert(), rows)
-            connection.execute(MEMBERS.insert(), member_rows(population, trials, first=held))
+            for first in range(held, len(population), _AT_ONCE):
+                members, networks = member_rows(population, trials, first, first + _AT_ONCE)
+                new = {digest: row for digest, row in networks.items() if digest not in known}
+                if new:
+                    connection.execute(NETWORKS.insert(), list(new.values()))
+                    known |= new.keys()
+                connection.execute(MEMBERS.insert(), members)
 
     def record(self, *entries: Entry) -> None:
         """Commit what became of trials, all at once; the first result of a trial stands.
@@ -204,15 +208,24 @@ class Store:
         with self._begin() as connection:
             connection.execute(ATTEMPTS.insert(), attempt_row(trial, outcome, None, reason, versions))
 
-    def attempts(self) -> list[dict[str, Any]]:
-        """Return every attempt, in order: trial, outcome, error, reason, host, ended (UTC), versions."""
+    def attempts(self, outcome: str | None = None) -> list[dict[str, Any]]:
+        """Return every attempt, in order: trial, outcome, error, reason, host, ended (UTC), versions.
+
+        With an `outcome`, those that ended so.
+        """
         with self._read() as connection:
-            return questions.attempts(connection)
+            return questions.attempts(connection, outcome)
 
     def finished(self) -> frozenset[str]:
         """Return the ids of all trials that have a result, failures included."""
         with self._read() as connection:
             return frozenset(connection.scalars(sa.select(RESULTS.c.trial)))
+
+    def errors(self) -> dict[str, float | None]:
+        """Return the errors of all trials that have a result by their ids, None for failures."""
+        with self._read() as connection:
+            rows = connection.execute(sa.select(RESULTS.c.trial, RESULTS.c.error))
+            return {row.trial: row.error for row in rows}
 
     def populations(self) -> tuple[Population, ...]:
         """Return every population with the results so far, in the order of the study file."""
@@ -301,9 +314,9 @@ def _begin_study(connection: sa.Connection, study: Mapping[str, Any], text: str,
 def _standing(connection: sa.Connection, trials: Sequence[str]) -> dict[str, tuple[str, float | None]]:
     """Return status and error of those of some trials that have a result."""
     found: dict[str, tuple[str, float | None]] = {}
-    for i in range(0, len(trials), _ASKED_AT_ONCE):
+    for i in range(0, len(trials), _AT_ONCE):
         asked = sa.select(RESULTS.c.trial, RESULTS.c.status, RESULTS.c.error)
-        rows = connection.execute(asked.where(RESULTS.c.trial.in_(trials[i : i + _ASKED_AT_ONCE])))
+        rows = connection.execute(asked.where(RESULTS.c.trial.in_(trials[i : i + _AT_ONCE])))
         found |= {trial: (status, error) for trial, status, error in rows}
     return found
 

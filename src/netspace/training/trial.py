@@ -25,8 +25,15 @@ KERNELS = ("torch", "blocked", "native", "contiguous")
 Status = Literal["finished", "diverged", "failed"]
 
 
+class _Identified:
+    """Room for the id of a trial beside its fields: a study asks for it often, and it takes long to compute."""
+
+    __slots__ = ("_id",)
+    _id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(_Identified):
     """A network, how it is trained, on which data (the fingerprint), by which backend, from which seed.
 
     `threads` and `kernels` are part of a trial because sums in another order are other numbers. `kernels` other than
@@ -60,7 +67,11 @@ class Trial:
     @property
     def id(self) -> str:
         """The content digest of all parts."""
-        return values.digest(self)
+        try:
+            return self._id
+        except AttributeError:
+            object.__setattr__(self, "_id", values.digest(self))
+            return self._id
 
     def stream_seed(self, purpose: Literal["initialisation", "order", "augmentation", "dropping", "mixing"]) -> int:
         """Return the seed of one stream of random numbers, in [0, 2^63).
