@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test faults test-parity test-frameworks test-mxnet lint types check docs notebooks clean
+.PHONY: demo test faults test-ray test-parity test-frameworks test-mxnet lint types check docs notebooks clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,6 +14,10 @@ demo: $(VENV)/.installed
 # One process per core, one thread each: the tests' networks are too small for more.
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
+
+# A study on Ray clusters of several nodes, all on this machine; some of them are killed.
+test-ray: $(VENV)/.installed-ray
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray tests/contracts/test_executor.py tests/cluster
 
 # Networks of torchvision, timm and pycls beside ours, in an environment of its own. On images this small a second
 # thread costs more than it brings.
@@ -64,6 +68,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,tensorboard,dev]'
+	touch $@
+
+$(VENV)/.installed-ray: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,ray]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed-dev

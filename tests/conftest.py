@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 from tests.postgresql import running
+from tests.ray_cluster import running as ray_running
 
 settings.register_profile("netspace", deadline=None)
 settings.load_profile("netspace")
@@ -21,3 +22,10 @@ def postgresql():
     """A server of PostgreSQL, which starts when the first test asks for it; where it cannot, these are skipped."""
     with running() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster, which starts when the first test asks for it; without Ray these are skipped."""
+    with ray_running() as cluster:
+        yield cluster

@@ -41,7 +41,10 @@ space = "anynetx_a"
         ),
         ("[stem]\nstride = 3", "stem.stride (=3) must be one of 1, 2"),
         ("[comparison]\nmargin = 2", "comparison.margin (=2.0) must lie between 0 and 1"),
-        ("[execution]\nx = 1", "execution: unknown key"),
+        ("[executions]\nx = 1", "executions: unknown key; did you mean 'execution'?"),
+        ("[execution]\ngpu = 1", "execution.gpu: unknown key; did you mean 'gpus'?"),
+        ("[execution]\nexecutor = 'dask'", "execution.executor (='dask') must be one of local, ray"),
+        ("[execution]\ngpus = 1", 'execution.gpus (=1.0) is about a cluster: write executor = "ray"'),
         ("x =", "not valid TOML"),
         ("[comparison]\nmargin = 1.0", "comparison.margin (=1.0) must lie between 0 and 1"),
         ("[comparison]\nlevel = 0.5", "comparison.level (=0.5)"),
@@ -126,6 +129,7 @@ def test_only_what_decides_results_is_the_studys_identity():
     for same in ("workers = 7\n", "output = 'elsewhere'\n", "limits = { minutes = 3, memory_gib = 1.5 }\n"):
         assert parse_study(same + BASE).identity() == spec.identity()
     assert parse_study(BASE + "[comparison]\nmargin = 0.2").identity() == spec.identity()
+    assert parse_study(BASE + "[execution]\nexecutor = 'ray'\ngpus = 0.5").identity() == spec.identity()
     for other in ("seed = 1\n", "num_stages = 3\n"):
         assert parse_study(other + BASE).identity() != spec.identity()
 

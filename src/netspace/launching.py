@@ -1,14 +1,18 @@
-"""How a study's networks are trained here: what its workers are told, how many there are, and what each may take."""
+"""How a study's networks are trained: what its workers are told, where and how many they are, what each may take."""
 
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from netspace.backends import get_backend
 from netspace.errors import InputError
-from netspace.execution.executor import Limits, Work
+from netspace.execution.choice import ExecutionChoice
+from netspace.execution.executor import Executor, Limits, Work
 from netspace.execution.processes import ProcessExecutor
+from netspace.execution.ray_executor import RayExecutor
+from netspace.hosts import Needed, versions_here
 from netspace.ladder import leaves_weights
 from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
@@ -51,15 +55,43 @@ def worker_setup(
 ) -> Callable[[], Work]:
     """Return what sets up a worker for some trials of a study, which keeps their weights where the next rung asks."""
     blocks = dict.fromkeys(trial.network.own_block for trial in trials)
+    data = next((trial.data for trial in trials), "")
     return functools.partial(
         train_here,
-        str(pack_folder),
+        str(pack_folder.absolute()),
         spec.backend,
+        Needed(versions=versions_here(spec.backend), kernels=spec.kernels, data=data),
         tuple(filter(None, blocks)),
-        str(checkpoints),
+        str(checkpoints.absolute()),
         60.0 * spec.limits.checkpoint_minutes,
         weights=str(weights.absolute()),
         keeping=leaves_weights(spec.rungs),
+    )
+
+
+def study_workers(
+    spec: StudySpec,
+    where: Executor | ExecutionChoice | None,
+    logs: Path,
+    workers: int | str | None,
+    grace: float,
+    *,
+    soon: bool,
+) -> AbstractContextManager[Executor]:
+    """Return the workers of a study where its file says, unless `where` does; otherwise as `local_workers`."""
+    if where is not None and not isinstance(where, ExecutionChoice):
+        return nullcontext(where)
+    chosen = where or spec.execution
+    if chosen.executor != "ray":
+        return local_workers(spec, logs, workers, grace, soon=soon)
+    asked = spec.workers if workers is None else workers
+    return RayExecutor(
+        None if asked == "auto" else number_of_workers(spec, asked),
+        choice=chosen,
+        cpus=spec.threads,
+        limits=limits_of(spec, grace),
+        logs=logs,
+        modules=TO_IMPORT.get(spec.backend, ()),
     )
 
 
@@ -72,20 +104,25 @@ def local_workers(
     Raises: InputError for a number of workers that cannot be.
     """
     asked = spec.workers if workers is None else workers
-    minutes, memory = spec.limits.minutes, spec.limits.memory_gib
     executor = ProcessExecutor(
         number_of_workers(spec, asked),
-        limits=Limits(
-            seconds=None if minutes is None else 60.0 * minutes,
-            memory=None if memory is None else int(memory * 2**30),
-            grace=grace,
-        ),
+        limits=limits_of(spec, grace),
         logs=logs,
         environments=[{SEEN: device} for device in devices_of(spec)] or [{}],
     )
     if soon:
         executor.prepare(*TO_IMPORT.get(spec.backend, ()))
     return executor
+
+
+def limits_of(spec: StudySpec, grace: float) -> Limits:
+    """Return what a study lets each of its trials take."""
+    minutes, memory = spec.limits.minutes, spec.limits.memory_gib
+    return Limits(
+        seconds=None if minutes is None else 60.0 * minutes,
+        memory=None if memory is None else int(memory * 2**30),
+        grace=grace,
+    )
 
 
 def number_of_workers(spec: StudySpec, asked: int | str) -> int:

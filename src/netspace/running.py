@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from netspace.backends import get_backend
 from netspace.errors import ExecutionError
 from netspace.execution.executor import (
@@ -27,11 +25,11 @@ from netspace.execution.executor import (
     Work,
 )
 from netspace.faults import passing
+from netspace.hosts import Needed, check_host, data_here, versions_here
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.last_weights import keep_weights, kept_weights
-from netspace.training.packs import open_packed
 from netspace.training.trial import EpochRecord, Trial, TrialResult
 
 OnProgress = Callable[["StudyProgress"], None]
@@ -257,6 +255,7 @@ def _with_log(reason: str | None, log: str) -> str:
 def train_here(
     pack_folder: str,
     backend: str,
+    needed: Needed,
     own_blocks: tuple[OwnBlock, ...] = (),
     checkpoints: str = "",
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -268,14 +267,16 @@ def train_here(
     A trial goes on where its checkpoint in the folder `checkpoints` says; without that folder there are none.
     In the folder `weights` are those from which a trial with a former one begins, and those of this one if `keeping`.
     It opens the packed data without the test split. A user's blocks are loaded first: a file that has changed since
-    the run began ends the run, where it would otherwise be the failure of every network to come. A process in which
-    memory ran out trains no other network: oneDNN may refuse it too, however small it is.
+    the run began ends the run, where it would otherwise be the failure of every network to come. So does a host that
+    would give other numbers than are `needed`. A process in which memory ran out trains no other network: oneDNN may
+    refuse it too, however small it is.
     """
+    versions = versions_here(backend)
+    check_host(needed, versions)
+    data = data_here(needed, Path(pack_folder))
     for block in own_blocks:
         load(block)
     trainer = get_backend(backend)
-    data = open_packed(Path(pack_folder), ("training", "validation"))
-    versions = {"python": platform.python_version(), "numpy": np.__version__, **trainer.versions()}
 
     def work(trial: Trial, report: Report) -> tuple[TrialResult, dict[str, str]]:
         checkpoint = None
@@ -296,8 +297,9 @@ def train_here(
         result = trainer.train(trial, data, on_epoch=on_epoch, network=network, checkpoint=checkpoint)
         if keeping and result.status == "finished":  # before the result is committed, or it could be without them
             keep_weights(Path(weights), trial.id, trainer.arrays(network))
+        done = result, versions | {"host": platform.node()}
         if result.short_of_memory:
-            raise Last((result, versions))
-        return result, versions
+            raise Last(done)
+        return done
 
     return work

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from netspace import growing, values
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
+from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
 from netspace.growing import Growth, untrained
 from netspace.ladder import Step, check_alone, check_rungs_fit
-from netspace.launching import in_turn, local_workers, trial_of, worker_setup
+from netspace.launching import in_turn, study_workers, trial_of, worker_setup
 from netspace.running import OnProgress, Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
@@ -220,7 +221,7 @@ class Study:
     def run(
         self,
         *,
-        executor: Executor | None = None,
+        executor: Executor | ExecutionChoice | None = None,
         workers: int | str | None = None,
         grace: float = GRACE,
         data_dir: Path | None = None,
@@ -234,9 +235,9 @@ class Study:
         `until_decided` trains from one planned look to the next, and no more networks of a space whose pairs are all
         decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
 
-        `executor` defaults to local worker processes, `workers` or else the study's number of them, under the study's
-        limits. `should_stop` is asked often; once true, no training begins, and those that run are saved at the end of
-        their epoch, or end, within `grace` [s]; the next run goes on with them. `checks` are run by themselves.
+        `executor` defaults to workers where the study says, `workers` or else its number of them, under its limits.
+        `should_stop` is asked often; once true, no training begins, and those that run are saved at the end of their
+        epoch, or end, within `grace` [s]; the next run goes on with them. `checks` are run by themselves.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
         if until_decided and not self.spec.looks:
@@ -245,9 +246,8 @@ class Study:
                 "write `looks = 5` under [comparison]"
             )
         with contextlib.ExitStack() as stack:
-            if executor is None:
-                local = local_workers(self.spec, self.folder / "logs", workers, grace, soon=not self.place.exists())
-                executor = stack.enter_context(local)
+            soon, logs = not self.place.exists(), self.folder / "logs"
+            executor = stack.enter_context(study_workers(self.spec, executor, logs, workers, grace, soon=soon))
             drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
             return self._run(drawn, executor, on_progress or (lambda progress: None), should_stop, until_decided)
 

@@ -13,6 +13,7 @@ from typing import Any
 from netspace import values
 from netspace.checks import number, whole
 from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
+from netspace.execution.choice import ExecutionChoice
 from netspace.ladder import RungChoice, RungPlace, Step, check_rungs, ladder
 from netspace.machine import MOST_THREADS
 from netspace.networks.complexity import MEASURES
@@ -30,7 +31,7 @@ from netspace.training.trial import KERNELS, check_kernels
 
 FINGERPRINT = "data_fingerprint"
 """The name of the data in a stored identity."""
-NOT_IDENTITY = ("name", "networks", "comparison", "checks", "rungs", "workers", "limits", "output")
+NOT_IDENTITY = ("name", "networks", "comparison", "checks", "rungs", "workers", "limits", "execution", "output")
 FEWEST_CHECKED = 2
 MOST_SEEDS = 100
 LARGEST_SEED = 2**63 - 1
@@ -159,9 +160,9 @@ class StudySpec:
     `networks` are drawn per space. `stem`, `num_stages` and `conv_bias` hold for every space of convolutions; `ranges`
     narrow every space that has the parameter. `seed` is that of the draws and, where `training_seed` is None, of
     initial weights, order and augmentation. `kernels`, `threads` and `device` are every trial's; where `kernels` or the
-    recipe's precision is "auto", it is measured when the study is made. `workers` [processes] and `limits` change no
-    result but that of a network which goes over one. `output` is the study's folder, from where the command runs.
-    `rungs` follow the study; `rung` is in the store of one that does.
+    recipe's precision is "auto", it is measured when the study is made. Neither `workers` [processes] nor `execution`,
+    which says where, nor `limits` change a result, but that of a network which goes over one. `output` is the study's
+    folder, from where the command runs. `rungs` follow the study; `rung` is in the store of one that does.
     """
 
     name: str
@@ -186,6 +187,7 @@ class StudySpec:
     rung: RungPlace | None = None
     workers: int | str = "auto"
     limits: LimitsChoice = LimitsChoice()
+    execution: ExecutionChoice = ExecutionChoice()
     output: str = ""
 
     def __post_init__(self) -> None:

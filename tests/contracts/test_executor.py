@@ -9,8 +9,10 @@ import time
 import pytest
 
 from netspace.errors import ExecutionError, InputError
+from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import Crashed, Done, Failed, InlineExecutor, Last, Progress, Task
 from netspace.execution.processes import ProcessExecutor
+from netspace.execution.ray_executor import RayExecutor
 
 HERE = os.getpid()
 
@@ -54,11 +56,37 @@ def events_of(executor, *given, **options):
     return itertools.chain.from_iterable(executor.run(*given, **options))
 
 
-@pytest.mark.parametrize(
-    "executor",
-    [InlineExecutor(), ProcessExecutor(1), ProcessExecutor(2)],
-    ids=["inline", "one process", "two processes"],
+RAY = pytest.param("ray", marks=pytest.mark.ray)
+
+
+@pytest.fixture
+def workers(request):
+    """What makes an executor of so many workers, of a kind."""
+
+    def made(kind, count):
+        if kind == "processes":
+            return ProcessExecutor(count)
+        cluster = request.getfixturevalue("ray_cluster")
+        return RayExecutor(count, choice=ExecutionChoice(executor="ray", address=cluster.address))
+
+    return made
+
+
+@pytest.fixture(
+    params=[("inline", 1), ("processes", 1), ("processes", 2), pytest.param(("ray", 2), marks=pytest.mark.ray)],
+    ids=["inline", "one process", "two processes", "two on Ray"],
 )
+def executor(request, workers):
+    kind, count = request.param
+    return InlineExecutor() if kind == "inline" else workers(kind, count)
+
+
+@pytest.fixture(params=["processes", RAY])
+def several(request, workers):
+    """What makes an executor whose workers are other processes."""
+    return functools.partial(workers, request.param)
+
+
 class TestExecutor:
     def test_every_task_is_done_once(self, executor):
         events = list(events_of(executor, SETUP, tasks(*range(7))))
@@ -100,42 +128,41 @@ class TestExecutor:
         assert 2 <= seen < 50
 
 
-def test_a_worker_that_dies_costs_its_task_alone():
-    events = list(events_of(ProcessExecutor(2), SETUP, tasks("crash", 1, "crash", 2, 3)))
+def test_a_worker_that_dies_costs_its_task_alone(several):
+    events = list(events_of(several(2), SETUP, tasks("crash", 1, "crash", 2, 3)))
     crashed = [event for event in events if isinstance(event, Crashed)]
     assert {event.key for event in crashed} == {"task 0", "task 2"}
     assert "SIGKILL" in crashed[0].reason
     assert sorted(event.value for event in events if isinstance(event, Done)) == [3, 5, 7]
 
 
-def test_workers_live_across_tasks_and_outside_this_process():
-    events = events_of(ProcessExecutor(2), SETUP, tasks(*["pid"] * 12))
+def test_workers_live_across_tasks_and_outside_this_process(several):
+    events = events_of(several(2), SETUP, tasks(*["pid"] * 12))
     pids = {event.value for event in events if isinstance(event, Done)}
     assert len(pids) <= 2
     assert HERE not in pids
 
 
-def test_a_stop_ends_running_tasks_within_seconds():
+def test_a_stop_ends_running_tasks_within_seconds(several):
     begun = time.monotonic()
-    executor = ProcessExecutor(1)
+    executor = several(1)
     stop_at = begun + 1.0
     events = events_of(executor, SETUP, tasks("sleep"), should_stop=lambda: time.monotonic() > stop_at)
     assert list(events) == []
     assert time.monotonic() - begun < 10
 
 
-def test_leaving_the_loop_ends_the_workers():
-    executor = ProcessExecutor(1)
-    events = executor.run(SETUP, tasks("pid", "sleep"))
+def test_leaving_the_loop_ends_the_workers(several):
+    events = several(1).run(SETUP, tasks("pid", "sleep"))
     pid = next(events)[0].value
     events.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
 
-def test_a_worker_that_cannot_be_set_up_is_an_error():
+def test_a_worker_that_cannot_be_set_up_is_an_error(several):
     with pytest.raises(ExecutionError, match="could not be set up: OSError: no such data"):
-        list(ProcessExecutor(1).run(broken, tasks(1)))
+        list(several(1).run(broken, tasks(1)))
 
 
 def test_the_inline_executor_lets_the_true_error_through():
@@ -143,9 +170,9 @@ def test_the_inline_executor_lets_the_true_error_through():
         list(InlineExecutor(raise_errors=True).run(SETUP, tasks("raise")))
 
 
-def test_no_workers_is_refused():
+def test_no_workers_is_refused(several):
     with pytest.raises(InputError, match=r"workers \(=0\) must be at least 1"):
-        ProcessExecutor(0)
+        several(0)
 
 
 @pytest.mark.parametrize("prepared", [True, False])

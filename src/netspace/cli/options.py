@@ -51,6 +51,17 @@ Grace = Annotated[
     float,
     typer.Option(min=0.0, help="Seconds that networks in training have to end or be saved in when the run is stopped."),
 ]
+ExecutorName = Annotated[
+    str | None,
+    typer.Option("--executor", help="Where networks are trained: local or ray.", show_default="the study's"),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="The Ray cluster: auto, local or HOST:PORT.", metavar="ADDRESS", show_default="the study's"),
+]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Take a Ray cluster that other machines reach without a token.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[
     Where,

@@ -13,10 +13,13 @@ import typer
 
 from netspace.cli.options import (
     AccuracyName,
+    Address,
     AsJson,
     ErrorName,
+    ExecutorName,
     Grace,
     InPercent,
+    Insecure,
     Sources,
     StorePath,
     Where,
@@ -76,6 +79,9 @@ def run(
     add: Annotated[
         int | None, typer.Option("--add", help="Grow a study that is done: so many networks more of every space.")
     ] = None,
+    executor: ExecutorName = None,
+    address: Address = None,
+    insecure: Insecure = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of a named data set's files.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
     until_decided: Annotated[
@@ -97,12 +103,14 @@ def run(
         study.grow(add)
     if study.growth is not None:
         console().print(f"networks: {study.growth.in_words}", soft_wrap=True)
+    where_trained = study.spec.execution.changed(executor, address, insecure=insecure)
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
     for what, one in {"": study, **rungs_to_run(study), **checks}.items():
         with progress_display(what) as display, stop_on_signal(grace) as should_stop:
             done = one.run(
+                executor=where_trained,
                 workers=workers,
                 grace=grace,
                 data_dir=data_dir,

@@ -53,15 +53,15 @@ def result_row(result: TrialResult) -> dict[str, Any]:
 def attempt_row(
     trial: str, outcome: str, error: float | None, reason: str | None, versions: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return an attempt that has ended now, on this host."""
+    """Return an attempt that has ended now; here, unless `versions` name a host too."""
     return {
         "trial": trial,
         "outcome": outcome,
         "error": error,
         "reason": storable(reason),
-        "host": platform.node(),
+        "host": versions.get("host", platform.node()),
         "ended": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "versions": dict(versions),
+        "versions": {name: version for name, version in versions.items() if name != "host"},
     }
 
 
