@@ -67,7 +67,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt Makefile | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,tensorboard,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,slurm,tensorboard,dev]'
 	touch $@
 
 $(VENV)/.installed-ray: $(VENV)/.installed-dev

@@ -10,6 +10,7 @@
     │   ├── DataError                      a data set that is missing, empty or damaged
     │   ├── StudyFileError                 a study file with a wrong field
     │   └── StoreError                     a store that cannot be opened, written or continued
+    │       └── StoreInUseError            a store that another process writes now
     ├── MissingFrameworkError (ImportError)  a backend whose framework is not installed
     └── ExecutionError (RuntimeError)      work that was begun and could not be finished
         └── Stopped                        work that was asked to end and has saved how far it is
@@ -64,6 +65,10 @@ class StudyFileError(InputError):
 
 class StoreError(InputError):
     """A store that cannot be opened, written or continued."""
+
+
+class StoreInUseError(StoreError):
+    """A store that another process writes now."""
 
 
 class MissingFrameworkError(NetspaceError, ImportError):

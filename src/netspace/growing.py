@@ -12,9 +12,7 @@ from typing import Any
 
 from netspace import values
 from netspace.errors import InputError, StoreError
-from netspace.spaces.sample import Sample
 from netspace.storage.place import Place
-from netspace.storage.population import Population
 from netspace.storage.store import Store
 from netspace.study_file import StudySpec
 
@@ -109,17 +107,3 @@ def remember(store: Store, growth: Growth | None) -> None:
     """Commit how a study grows, before its first new network."""
     if growth is not None and growth_among(store.facts) != growth:
         store.describe(text=store.text, facts=with_growth(store.facts, growth))
-
-
-def untrained(name: str, taken: Sample) -> Population:
-    """Return the networks of a sample as a population of which none has a result."""
-    return Population(
-        name=name,
-        networks=taken.networks,
-        results=(None,) * len(taken.networks),
-        drawn=taken.drawn,
-        positions=taken.positions,
-        complexity=taken.complexity,
-        num_draws=taken.draws,
-        num_in_band=taken.in_band,
-    )

@@ -17,6 +17,7 @@ from netspace.ladder import leaves_weights
 from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec
+from netspace.parts import WHOLE, Part
 from netspace.running import train_here
 from netspace.study_file import StudySpec
 from netspace.training.device import CPU
@@ -155,12 +156,18 @@ def devices_of(spec: StudySpec) -> list[str]:
     return [",".join(found)] if ":" in spec.device else found  # of all, a worker takes the one of that number
 
 
-def in_turn(trials: Iterable[Sequence[Trial]], resolution: int) -> list[Trial]:
-    """Return network i of every space in turn, so that a run that is stopped has compared like with like.
+def in_order(trials: Iterable[Sequence[Trial]]) -> list[Trial]:
+    """Return network i of every space in turn, each trial once, so that a part of them has compared like with like."""
+    return list({trial.id: trial for turn in zip(*trials, strict=True) for trial in turn}.values())
+
+
+def in_turn(trials: Iterable[Sequence[Trial]], resolution: int, part: Part = WHOLE) -> list[Trial]:
+    """Return those trials in order that are a part's, as a run that may be stopped begins them.
 
     The last ones go from large to small, so that no worker is left alone with a large one at the end; time goes with
     activations more than with flops.
     """
-    turns = [trial for turn in zip(*trials, strict=True) for trial in turn]
+    turns = part.among(in_order(trials))
     begin = len(turns) - min(LAST, len(turns) // 4)
-    return turns[:begin] + sorted(turns[begin:], key=lambda trial: -complexity(trial.network, resolution).activations)
+    last = sorted(turns[begin:], key=lambda trial: -complexity(trial.network, resolution).activations)
+    return [*turns[:begin], *last]

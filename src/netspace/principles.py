@@ -22,6 +22,7 @@ from netspace.execution.executor import GRACE, Executor, never
 from netspace.files import written_aside
 from netspace.findings.importance import relation_within
 from netspace.ladder import check_sampled
+from netspace.preparing import Drawn
 from netspace.running import StudyProgress
 from netspace.spaces.counting import Estimate
 from netspace.spaces.declaration import SpaceDeclaration
@@ -29,7 +30,7 @@ from netspace.spaces.principles import PRINCIPLES, NothingToDo, Principle
 from netspace.spaces.space import DesignSpace
 from netspace.stats import Criteria, Decision, DecisionKind, Verdict, compare, decide
 from netspace.storage.store import Store
-from netspace.study import Drawn, Study
+from netspace.study import Study
 from netspace.study_file import FINGERPRINT, StudySpec, parse_study
 from netspace.study_text import study_text
 

@@ -18,11 +18,12 @@ from netspace.findings.words import count
 from netspace.ladder import FORMER, Step
 from netspace.launching import trial_of
 from netspace.networks.complexity import MEASURES, Complexity
+from netspace.preparing import Drawn
 from netspace.running import StudyProgress
 from netspace.spaces.sample import Sample
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study import Drawn, Study
+from netspace.study import Study
 from netspace.study_file import FINGERPRINT, LARGEST_SEED, StudySpec
 from netspace.study_text import study_text
 from netspace.training.last_weights import forget_weights, trials_kept

@@ -106,6 +106,7 @@ class Run:
         self._earlier_crashes = Counter(attempt["trial"] for attempt in store.attempts(CRASHED))
         self._begun = time.monotonic()
         self._stored = len(finished & self._trials.keys())
+        self._others_finished = bool(finished)  # also those of other parts
         known = [error for error in errors.values() if error is not None]
         self._best = min(known, default=None)
         self._failures = len(errors) - len(known)
@@ -140,7 +141,7 @@ class Run:
                 if len(self._doomed) >= PATIENCE:
                     self._give_up()
             waiting = again
-        if self._trained or (self._stored and all(map(self._was_doomed_before, self._doomed))):
+        if self._trained or (self._others_finished and all(map(self._was_doomed_before, self._doomed))):
             self._flush()
         elif self._doomed and not should_stop():
             self._give_up()
@@ -213,7 +214,7 @@ class Run:
                 outcome = CRASHED if isinstance(event, Crashed) else OVERRAN
                 self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), {})
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                if isinstance(event, Overran) and (self._trained or self._stored):
+                if isinstance(event, Overran) and (self._trained or self._others_finished):
                     entries.append(Entry(result=failed))  # others have finished: these limits are no mistake
                 elif isinstance(event, Overran) or self._crashes[trial.id] >= ATTEMPTS:
                     self._doomed.append(failed)

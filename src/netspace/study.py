@@ -6,33 +6,33 @@ page and its figures. Nothing is written before everything that can be wrong in 
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspace import growing, values
+from netspace import growing
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
 from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
-from netspace.faults import passing
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
-from netspace.growing import Growth, untrained
+from netspace.growing import Growth
 from netspace.ladder import Step, check_alone, check_rungs_fit
 from netspace.launching import in_turn, study_workers, trial_of, worker_setup
+from netspace.parts import WHOLE, Part
+from netspace.preparing import Drawn, Preparation
 from netspace.running import OnProgress, Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
-from netspace.spaces.union import Space
 from netspace.stats import Verdict
 from netspace.storage.address import place_of
-from netspace.storage.place import Place
+from netspace.storage.place import Place, check_shareable
 from netspace.storage.population import Population
 from netspace.storage.sqlite import STORE_NAME, SqliteFile
 from netspace.storage.store import Store
-from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study, with_defaults
+from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study
 from netspace.study_text import study_text
 from netspace.telling import (
     FALLBACK,
@@ -47,21 +47,10 @@ from netspace.telling import (
     undecided_spaces,
 )
 from netspace.training.data import Dataset
-from netspace.training.packs import open_packed, pack, reuse_or_load
-from netspace.training.trial import Trial
+from netspace.training.packs import open_packed, reuse_or_load
 
 if TYPE_CHECKING:
     from netspace.report import StudyReport
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """What a study is about to train: spaces, samples and trials by the space's name, and the data."""
-
-    spaces: dict[str, Space]
-    samples: dict[str, Sample]
-    trials: dict[str, tuple[Trial, ...]]
-    data: Dataset
 
 
 class Study:
@@ -229,8 +218,12 @@ class Study:
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop = never,
         until_decided: bool = False,
+        part: Part | None = None,
     ) -> StudyProgress:
         """Train every network that has no result yet; every result is committed as it arrives.
+
+        With a `part` only the networks of that range are trained, and other processes may train other parts into the
+        same store; the progress is the part's.
 
         `until_decided` trains from one planned look to the next, and no more networks of a space whose pairs are all
         decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
@@ -240,6 +233,10 @@ class Study:
         epoch, or end, within `grace` [s]; the next run goes on with them. `checks` are run by themselves.
         Raises: as `draw`; StoreError where the output folder cannot be written or holds another study.
         """
+        if part is not None:
+            check_shareable(self.place)
+            if until_decided:
+                raise InputError(f"part (={part}) leaves no look to wait for; leave out part or until_decided")
         if until_decided and not self.spec.looks:
             raise StudyFileError(
                 "comparison.looks: missing; a study that stops when it is decided plans its looks before the first: "
@@ -249,28 +246,41 @@ class Study:
             soon, logs = not self.place.exists(), self.folder / "logs"
             executor = stack.enter_context(study_workers(self.spec, executor, logs, workers, grace, soon=soon))
             drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
-            return self._run(drawn, executor, on_progress or (lambda progress: None), should_stop, until_decided)
+            on_progress = on_progress or (lambda progress: None)
+            return self._run(drawn, executor, on_progress, should_stop, until_decided, part)
+
+    def prepare(self, drawn: Drawn) -> None:
+        """Make the store ready for processes that train a part each: it holds what is drawn, and the data are packed.
+
+        Raises: StoreError, also where the store takes one writer only, or is being written.
+        """
+        check_shareable(self.place)
+        with self._preparation(drawn).alone():
+            pass
+
+    def _preparation(self, drawn: Drawn) -> Preparation:
+        return Preparation(
+            drawn=drawn,
+            place=self.place,
+            pack_folder=self._pack_folder,
+            identity={**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint},
+            text=self.text,
+            facts=growing.with_growth(study_facts(self.spec, drawn.data, self._fallback), self.growth),
+            growth=self.growth,
+        )
 
     def _run(
-        self, drawn: Drawn, executor: Executor, on_progress: OnProgress, should_stop: ShouldStop, until_decided: bool
+        self,
+        drawn: Drawn,
+        executor: Executor,
+        on_progress: OnProgress,
+        should_stop: ShouldStop,
+        until_decided: bool,
+        part: Part | None,
     ) -> StudyProgress:
-        if self._pack_folder.exists() and not self._pack_folder.is_dir():
-            raise StoreError(
-                f"output folder {str(self.folder)!r} holds a file named {self._pack_folder.name!r}; move it"
-            )
-        identity = {**self.spec.identity(), FINGERPRINT: drawn.data.fingerprint}
-        facts = growing.with_growth(study_facts(self.spec, drawn.data, self._fallback), self.growth)
-        with Store.create(self.place, study=identity, text=self.text, facts=facts, expand=with_defaults) as store:
-            growing.remember(store, self.growth)
-            passing("prepared")
-            for name, taken in drawn.samples.items():
-                ids = [trial.id for trial in drawn.trials[name]]
-                definition = values.to_dict(drawn.spaces[name])
-                store.add_population(untrained(name, taken), definition=definition, trials=ids)
-                passing("prepared")
-            store.describe(text=self.text, facts=facts)
-            pack(drawn.data, self._pack_folder)
-            turns = in_turn(drawn.trials.values(), drawn.data.resolution)
+        ready = self._preparation(drawn)
+        with ready.alone() if part is None else ready.among_others(f"part {part}") as store:
+            turns = in_turn(drawn.trials.values(), drawn.data.resolution, part or WHOLE)
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
             checkpoints = self.folder / "checkpoints"
@@ -279,7 +289,8 @@ class Study:
             setup = worker_setup(self.spec, turns, **folders)
             for networks in self.spec.looks if until_decided else (self.spec.networks,):
                 wanted = self._undecided(store) if until_decided else list(drawn.trials)
-                turns = in_turn([drawn.trials[name][:networks] for name in wanted], drawn.data.resolution)
+                chosen = [drawn.trials[name][:networks] for name in wanted]
+                turns = in_turn(chosen, drawn.data.resolution, part or WHOLE)
                 if run.waiting(turns):
                     run.train(turns, executor, setup, should_stop)
                 if run.waiting(turns):

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from netspace import values
 from netspace.errors import ExecutionError
+from netspace.preparing import Drawn
 from netspace.storage.store import Store
-from netspace.study import Drawn, Study
+from netspace.study import Study
 from netspace.study_file import StudySpec
 from netspace.study_text import study_text
 from netspace.training.packs import pack

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from netspace.errors import ExecutionError, StoreError
+from netspace.errors import ExecutionError, StoreError, StoreInUseError
 from netspace.storage import tables
 from netspace.storage.address import place_of
 from netspace.storage.export import export_store, import_store
@@ -224,6 +224,47 @@ class TestStore:
         store.close()
         store.close()
         Store.create(place, study=STUDY, text="").close()
+
+    def test_several_record_what_one_has_drawn_where_the_place_can(self, place):
+        if not place.shareable:
+            with pytest.raises(StoreError, match="by one process at a time; parts of a study need a store in Postgre"):
+                Store.join(place, study=STUDY)
+            assert not place.exists()
+            return
+        with pytest.raises(StoreError, match="does not exist"):
+            Store.join(place, study=STUDY)
+        with Store.create(place, study=STUDY, text=TEXT) as alone:
+            fill(alone)
+            with pytest.raises(StoreInUseError, match=r"is being written by process \d+ on "):
+                Store.join(place, study=STUDY)
+        with pytest.raises(StoreError, match="was written by another study: networks was 3, is 4"):
+            Store.join(place, study=STUDY | {"networks": 4})
+        with Store.join(place, study=STUDY) as first, Store.join(place, study=STUDY) as second:
+            first.record(Entry(result=finished("anynetx_a 1", 0.1)))
+            second.record(Entry(result=finished("anynetx_a 1", 0.9)), Entry(result=finished("anynetx_a 2", 0.9)))
+            second.record_attempt("anynetx_e 2", "crashed", "no reason", {})
+            assert first.table()["error"] == [0.25, 0.1, 0.9, None, None, None]
+            assert [a["reason"] for a in first.attempts()[4:]] == [
+                None,
+                "another result stands (finished, error 0.1)",
+                None,
+                "no reason",
+            ]
+            for write in (
+                lambda: first.describe(text="", facts={}),
+                lambda: first.add_population(populations()[0], definition={}, trials=["0", "1", "2"]),
+                lambda: first.take([], []),
+            ):
+                with pytest.raises(ExecutionError, match="was opened for results, and others may record theirs too"):
+                    write()
+        Store.create(place, study=STUDY, text="").close()
+
+    def test_an_older_store_is_not_joined(self, store, place):
+        as_older(store)
+        store.close()
+        if place.shareable:
+            with pytest.raises(StoreError, match="made by an older netspace; `netspace run` of its study upgrades it"):
+                Store.join(place, study=STUDY)
 
     def test_the_stamp_differs_once_anything_was_committed(self, store):
         stamps = [store.stamp()]

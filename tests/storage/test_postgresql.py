@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from netspace.cli import main
-from netspace.errors import ExecutionError, MissingFrameworkError, StoreError
+from netspace.errors import ExecutionError, MissingFrameworkError, StoreError, StoreInUseError
 from netspace.storage.address import place_of
 from netspace.storage.store import Entry, Store
 from netspace.training.trial import TrialResult
@@ -40,7 +40,8 @@ def store(url):
 def in_another(code, *words):
     """Start a process that may import what stands here."""
     code = f"import sys\nfrom tests.storage.test_postgresql import *\n{code}"
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": os.getcwd()}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    options = {**pipes, "text": True, "cwd": os.getcwd()}
     return subprocess.Popen([sys.executable, "-c", code, *words], **options)
 
 
@@ -166,6 +167,66 @@ with store._begin() as connection:
     assert driver.returncode == -signal.SIGKILL, ended
     with Store.create(url, study=STUDY, text=TEXT) as again:
         assert again.finished() == {result.trial_id for result in RESULTS}
+
+
+def test_of_several_who_record_the_same_at_once_nothing_is_lost_or_doubled(url):
+    code = """
+import random
+store, mine = Store.join(sys.argv[1], study=STUDY), int(sys.argv[2])
+trials = [f"trial {i}" for i in range(60)]
+random.Random(mine).shuffle(trials)
+stamps = [store.stamp()]
+print("ready", flush=True)
+sys.stdin.readline()
+while trials:
+    some = [trials.pop() for _ in range(min(len(trials), 1 + len(trials) % 7))]
+    results = [TrialResult(trial_id=trial, status="finished", error=mine / 10) for trial in some]
+    store.record(*(Entry(result=result) for result in results))
+    stamps.append(store.stamp())
+assert len(set(stamps)) == len(stamps)
+store.close()
+"""
+    Store.create(url, study=STUDY, text=TEXT).close()
+    several = [in_another(code, url, str(i)) for i in range(1, 4)]
+    assert {one.stdout.readline() for one in several} == {"ready\n"}
+    for one in several:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    for one in several:
+        ended = one.communicate(timeout=60)
+        assert one.returncode == 0, ended
+    with Store.open(url) as reader:
+        attempts = reader.attempts()
+        assert reader.finished() == {f"trial {i}" for i in range(60)}
+    assert [attempt["number"] for attempt in attempts] == list(range(1, 181))
+    firsts = {}
+    for attempt in attempts:  # in the order of their numbers, which is that of their commits
+        first = firsts.setdefault(attempt["trial"], attempt["error"])
+        said = None if attempt["error"] == first else f"another result stands (finished, error {first!r})"
+        assert attempt["reason"] == said
+    assert len(set(firsts.values())) > 1
+
+
+def test_one_of_several_that_is_killed_leaves_what_it_committed_and_no_lock(store, url):
+    store.close()
+    code = """
+store = Store.join(sys.argv[1], study=STUDY)
+store.record(failed(1))
+with store._begin("record") as connection:
+    connection.exec_driver_sql('DELETE FROM "%s".results' % store.place.schema)
+    print("deleted", flush=True)
+    sys.stdin.read()
+"""
+    one = in_another(code, url)
+    assert one.stdout.readline() == "deleted\n"
+    with Store.join(url, study=STUDY) as other:
+        with pytest.raises(StoreInUseError, match=f"by process ({one.pid}|{os.getpid()}) on .* and 1 more"):
+            Store.create(url, study=STUDY, text=TEXT)
+        one.kill()
+        other.record(failed(2))  # waits until the other's commit is undone
+    one.communicate()
+    with Store.create(url, study=STUDY, text=TEXT) as again:
+        assert again.finished() == {result.trial_id for result in RESULTS} | {"trial 1", "trial 2"}
 
 
 def test_a_server_that_goes_and_comes_back(store, url, postgresql):

@@ -29,6 +29,7 @@ from netspace.cli import (
     spaces,
     stores,
     studies,
+    submit,
     training,
 )
 from netspace.errors import FallbackWarning, NetspaceError
@@ -47,6 +48,7 @@ for part in (
     predicting,
     spaces,
     studies,
+    submit,
     serve,
     ranges,
     importance,

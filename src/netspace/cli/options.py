@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netspace.errors import StoreError
+from netspace.errors import InputError, StoreError
+from netspace.parts import Part
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SQLAlchemy
     from netspace.storage.place import Place
@@ -24,6 +25,21 @@ def where(text: str) -> Where:
     try:
         return place_of(text)
     except StoreError as problem:
+        raise typer.BadParameter(str(problem)) from None
+
+
+def database(store: Where | None) -> Where | None:
+    """Return the store of a study, where it is not in the study's own folder. Raises: InputError for a path."""
+    if isinstance(store, Path):
+        raise InputError(f"--store (={str(store)!r}) must be a postgresql:// URL; a store in a file goes by --output")
+    return store
+
+
+def part(text: str) -> Part:
+    """Return part I/N of a study."""
+    try:
+        return Part.parse(text)
+    except InputError as problem:
         raise typer.BadParameter(str(problem)) from None
 
 
@@ -61,6 +77,20 @@ Address = Annotated[
 ]
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="Take a Ray cluster that other machines reach without a token.")
+]
+PartOfStudy = Annotated[
+    Part | None,
+    typer.Option(
+        "--part",
+        help="Train range I of N of the networks only, while others train theirs; takes a store in PostgreSQL.",
+        metavar="I/N",
+        parser=part,
+        show_default="all",
+    ),
+]
+StoreUrl = Annotated[
+    Where,
+    typer.Option("--store", help="The postgresql:// URL of the store.", metavar="URL", parser=where),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 StorePath = Annotated[

@@ -20,10 +20,12 @@ from netspace.cli.options import (
     Grace,
     InPercent,
     Insecure,
+    PartOfStudy,
     Sources,
     StorePath,
     Where,
     Workers,
+    database,
     where,
 )
 from netspace.cli.populations import error_column, is_table, read_sources
@@ -88,6 +90,7 @@ def run(
         bool,
         typer.Option("--until-decided", help="Stop at the planned look (comparison.looks) that decides all pairs."),
     ] = False,
+    part: PartOfStudy = None,
 ) -> None:
     """Draw, train, store, compare and report; then train the study's rungs and checks. Run it again to continue.
 
@@ -96,9 +99,7 @@ def run(
     """
     from netspace.telling import looks_in_words
 
-    if isinstance(store, Path):
-        raise InputError(f"--store (={str(store)!r}) must be a postgresql:// URL; a store in a file goes by --output")
-    study = _open(study_file, output, store)
+    study = _open(study_file, output, database(store))
     if add is not None:
         study.grow(add)
     if study.growth is not None:
@@ -107,7 +108,8 @@ def run(
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
-    for what, one in {"": study, **rungs_to_run(study), **checks}.items():
+    rungs = rungs_to_run(study) if part is None else {}  # which wait for all parts
+    for what, one in {"": study, **rungs, **checks}.items():
         with progress_display(what) as display, stop_on_signal(grace) as should_stop:
             done = one.run(
                 executor=where_trained,
@@ -118,8 +120,9 @@ def run(
                 on_progress=display,
                 should_stop=should_stop,
                 until_decided=until_decided and one is study,
+                part=part,
             )
-        print_run(done, one.place.name, what)
+        print_run(done, one.place.name, what if part is None else f"{what}part {part}: ")
         if done.failures and (logs := one.folder / "logs").is_dir():
             console().print(f"{what}what went before failures: {logs}", soft_wrap=True)
         print_weights(one)
@@ -127,7 +130,10 @@ def run(
             raise typer.Exit(1)
         if one is study:
             progress = done
-            _show_comparison(study)
+            if part is None:
+                _show_comparison(study)
+    if part is not None:
+        return
     print_paths(study.report())
     if progress.best_error is None:
         raise ExecutionError("no network finished: every one diverged or failed; the page names the reasons")

@@ -6,7 +6,7 @@ import platform
 from pathlib import Path
 from typing import IO
 
-from netspace.errors import StoreError
+from netspace.errors import StoreError, StoreInUseError
 
 
 class WriterLock:
@@ -52,9 +52,12 @@ def this_process() -> str:
     return f"process {os.getpid()} on {platform.node()}"
 
 
-def being_written(name: str, holder: str) -> StoreError:
-    """Return the error of a store that another process writes."""
-    return StoreError(f"store {name!r} is being written by {holder or 'another process'}; wait for it or stop it")
+def being_written(name: str, holder: str, what: str = "") -> StoreInUseError:
+    """Return the error of a store, or `what` of it, that another process writes."""
+    written = f"{what} of store" if what else "store"
+    return StoreInUseError(
+        f"{written} {name!r} is being written by {holder or 'another process'}; wait for it or stop it"
+    )
 
 
 def unwritable(store: Path, problem: Exception) -> StoreError:

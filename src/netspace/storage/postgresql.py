@@ -1,7 +1,8 @@
 """Stores in PostgreSQL: one study in each schema of a database, named by `postgresql://HOST/DATABASE?schema=NAME`.
 
-Whoever writes holds an advisory lock in the session that writes, so that a lost connection is a lost lock; readers
-are free. Everything else that libpq knows (a password file, TLS, a service) may stand in the URL or in its variables.
+Whoever writes holds an advisory lock in the session that writes, alone or together with others that only record
+results, so that a lost connection is a lost lock; readers are free. Everything else that libpq knows (a password file,
+TLS, a service) may stand in the URL or in its variables.
 """
 
 import hashlib
@@ -10,13 +11,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
 from netspace.errors import ExecutionError, MissingFrameworkError, NetspaceError, StoreError
 from netspace.storage.lock import being_written, this_process
-from netspace.storage.place import told
+from netspace.storage.place import Access, told
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,6 +33,7 @@ _LEAVING = 2.0
 
 _MARK = "netspace "
 _NAMES_KEPT = ("host", "port", "service")
+_SECRETS = ("password", "sslpassword")
 _LONGEST = 63
 """The letters of a name in PostgreSQL, which cuts longer ones short without a word."""
 
@@ -42,6 +44,7 @@ class PostgresSchema:
 
     url: sa.URL = field(repr=False)
     schema: str = DEFAULT_SCHEMA
+    shareable: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"(?!pg_)\w[\w-]*(/\w[\w-]*)*", self.schema, re.ASCII) or len(self.schema) > _LONGEST:
@@ -79,6 +82,15 @@ class PostgresSchema:
         )
         return url.render_as_string().replace("%2F", "/")
 
+    def address(self) -> str:
+        """Return the whole URL, as another process may be given it. Raises: StoreError where it holds a password."""
+        if self.url.password is not None or any(name in self.url.query for name in _SECRETS):
+            raise StoreError(
+                f"the URL of store {self.name!r} holds a password, which would stand in files and lists of processes; "
+                "leave it out, and give it by a password file (~/.pgpass), PGPASSWORD or a service (?service=NAME)"
+            )
+        return self.url.update_query_dict({"schema": self.schema}).render_as_string()
+
     @property
     def elsewhere(self) -> str:
         """Another schema."""
@@ -98,13 +110,14 @@ class PostgresSchema:
         finally:
             engine.dispose()
 
-    def engine(self, *, writable: bool) -> sa.Engine:
+    def engine(self, access: Access, *, claim: str = "") -> sa.Engine:
         """Return the way to the schema; see `Place.engine`."""
-        if not writable:
+        if access == "read":
             # A reading of several queries is of one moment.
             return self._engine(postgresql_readonly=True, isolation_level="REPEATABLE READ")
-        engine = self._engine()
-        sa.event.listen(engine, "connect", self._lock)
+        # What is asked after waiting for one's turn sees what the others committed, whatever the server's default.
+        engine = self._engine(isolation_level="READ COMMITTED")
+        sa.event.listen(engine, "connect", lambda connection, _: self._lock(connection, access == "record", claim))
         try:
             with told(self):
                 engine.connect().close()
@@ -169,28 +182,38 @@ class PostgresSchema:
                 "pip install 'netspace[postgresql]'"
             ) from None
 
-    def _lock(self, connection: "psycopg.Connection[Any]", _: Any) -> None:
-        """Take the lock of the schema for as long as a connection lasts, or name who has it."""
-        key = int.from_bytes(hashlib.sha256(f"netspace {self.schema}".encode()).digest()[:8], "big", signed=True)
-        until = time.monotonic() + _LEAVING
+    def _lock(self, connection: "psycopg.Connection[Any]", shared: bool, claim: str) -> None:
+        """Take the locks of a writer for as long as a connection lasts."""
         try:
             # The server notices a writer whose machine is gone as soon as its connection is known to be lost.
             for name in ("idle", "interval", "count"):
                 connection.execute(f"SET tcp_keepalives_{name} = {PATIENCE[f'keepalives_{name}']}".encode())
-            while connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone() != (True,):
-                if time.monotonic() > until:
-                    holder = connection.execute(_HOLDER, [key]).fetchone()
-                    raise being_written(self.name, holder[0].removeprefix(_MARK) if holder else "")
-                time.sleep(0.05)
+            self._take(connection, shared=shared)
+            if claim:
+                self._take(connection, claim)
             connection.commit()
         except BaseException:
             connection.close()
             raise
 
+    def _take(self, connection: "psycopg.Connection[Any]", what: str = "", *, shared: bool = False) -> None:
+        """Take the lock of the schema, or `what` of it, alone or with others, or name who has it."""
+        words = f"netspace {self.schema}" + f" {what}" * bool(what)
+        key = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8], "big", signed=True)
+        attempt = f"SELECT pg_try_advisory_lock{'_shared' * shared}(%s)".encode()
+        until = time.monotonic() + _LEAVING
+        while connection.execute(attempt, [key]).fetchone() != (True,):
+            if time.monotonic() > until:
+                holders = [name.removeprefix(_MARK) for (name,) in connection.execute(_HOLDERS, [key]).fetchall()]
+                others = f" and {len(holders) - 1} more" * (len(holders) > 1)
+                raise being_written(self.name, holders[0] + others if holders else "", what)
+            time.sleep(0.05)
 
-_HOLDER = """
+
+_HOLDERS = """
 SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND (classid::bigint << 32 | objid::bigint) = %s
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY backend_start
 """
 """Who holds an advisory lock: all may see what a session calls itself."""

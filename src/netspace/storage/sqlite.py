@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from netspace.errors import ExecutionError, NetspaceError, StoreError
 from netspace.storage.lock import WriterLock, being_written, this_process, unwritable
 from netspace.storage.network_disks import network_disk
-from netspace.storage.place import damaged, told
+from netspace.storage.place import Access, damaged, told
 
 PATIENCE = 600.0
 """How long a writer waits for a reader, and a reader for a writer [s]."""
@@ -36,6 +36,7 @@ class SqliteFile:
     """A store in one file."""
 
     path: Path
+    shareable: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -56,9 +57,9 @@ class SqliteFile:
         """Whether there is a file, or anything else of this name."""
         return self.path.exists()
 
-    def engine(self, *, writable: bool) -> sa.Engine:
+    def engine(self, access: Access, *, claim: str = "") -> sa.Engine:
         """Return the way to the file; see `Place.engine`."""
-        if not writable:
+        if access == "read":
             self._check()
             return _engine(self.path, writable=False)
         kind = network_disk(self.path)
@@ -128,6 +129,7 @@ class Memory:
     name = "memory"
     elsewhere = "another Memory()"
     folder = Path("runs", "memory")
+    shareable = False
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", check_same_thread=False)
@@ -139,8 +141,9 @@ class Memory:
         """Whether a store was made here."""
         return bool(self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
-    def engine(self, *, writable: bool) -> sa.Engine:
+    def engine(self, access: Access, *, claim: str = "") -> sa.Engine:
         """Return the way to this memory; see `Place.engine`."""
+        writable = access != "read"
         if not writable and not self.exists():
             raise StoreError("this memory holds no store; Study.run makes one")
         if writable and not self._written.acquire(blocking=False):

@@ -6,7 +6,8 @@ The contract, the same in a file, in memory and in PostgreSQL:
 - Ids are content digests. The first result of a trial stands, whatever comes later: every result is kept as an attempt
   with its error, and one that differs from what stands says so in its reason.
 - Nothing is ever deleted.
-- A store belongs to one study and refuses another. One process writes, any number read.
+- A store belongs to one study and refuses another. One process writes, any number read. Where the place can, several
+  record results of what one has drawn, and nobody draws meanwhile.
 - A store of an older schema is upgraded by whoever writes it; one of a newer schema is refused.
 """
 
@@ -24,7 +25,7 @@ from netspace import values
 from netspace.errors import ExecutionError, StoreError
 from netspace.storage import questions
 from netspace.storage.address import place_of
-from netspace.storage.place import Place, told
+from netspace.storage.place import Access, Place, check_shareable, told
 from netspace.storage.population import Population
 from netspace.storage.records import attempt_row, member_rows, result_row
 from netspace.storage.tables import ATTEMPTS, FACTS, MEMBERS, NETWORKS, RESULTS, SAMPLES, SCHEMA, SCHEMA_VERSION
@@ -32,6 +33,9 @@ from netspace.storage.upgrades import upgrade
 from netspace.training.trial import Status, TrialResult
 
 _OTHER = "another result stands"
+_TURN = sa.select(FACTS.c.value).where(FACTS.c.name == "schema").with_for_update()
+"""Holds up every other commit until this one is over: so one result is the first, and attempts have numbers in the
+order of their commits. SQLite, with its one writer, only reads."""
 _AT_ONCE = 1000
 """How many trials one query asks for, since databases limit what it may name; and how many networks are added by one,
 since their rows take several times the memory of the networks."""
@@ -47,12 +51,12 @@ class Entry:
 
 
 class Store:
-    """One study's store; make it with `create` or `open`, end it with `close`."""
+    """One study's store; make it with `create`, `join` or `open`, end it with `close`."""
 
-    def __init__(self, place: Place, engine: sa.Engine, *, writable: bool) -> None:
+    def __init__(self, place: Place, engine: sa.Engine, access: Access) -> None:
         self.place = place
         self._engine = engine
-        self._writable = writable
+        self._access = access
 
     @classmethod
     def create(
@@ -77,13 +81,13 @@ class Store:
         if existed:
             # Read first: a store that is refused is left as it is, with no lock beside it.
             cls._refuse_other(place, study, expand)
-        engine = place.engine(writable=True)
+        engine = place.engine("write")
         try:
             if not place.exists():
                 place.make(lambda connection: _begin_study(connection, study, text, facts or {}))
             elif not existed:
                 cls._refuse_other(place, study, expand)
-            store = cls(place, engine, writable=True)
+            store = cls(place, engine, "write")
             version = store._version()
             if version < SCHEMA_VERSION:
                 with store._begin() as connection:
@@ -94,10 +98,36 @@ class Store:
         return store
 
     @classmethod
+    def join(
+        cls,
+        where: str | Path | Place,
+        *,
+        study: Mapping[str, Any],
+        claim: str = "",
+        expand: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+    ) -> "Store":
+        """Open the store of a study to record results and attempts, while others do the same.
+
+        `claim` names what of the study this process does, and no other at the same time.
+        Raises: as `create`, and StoreError where there is none yet, an older one, or the place takes no others;
+        StoreInUseError where another process has the same claim.
+        """
+        place = place_of(where)
+        check_shareable(place)
+        engine = place.engine("record", claim=claim)
+        try:
+            cls.open(place).close()
+            cls._refuse_other(place, study, expand)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(place, engine, "record")
+
+    @classmethod
     def open(cls, where: str | Path | Place) -> "Store":
         """Open a store for reading. Raises: StoreError where there is none, or it is no store; ExecutionError."""
         place = place_of(where)
-        store = cls(place, place.engine(writable=False), writable=False)
+        store = cls(place, place.engine("read"), "read")
         try:
             version = store._version()
             if version < SCHEMA_VERSION:
@@ -194,7 +224,7 @@ class Store:
             attempt_row(e.result.trial_id, e.result.status, e.result.error, e.detail or e.result.reason, e.versions)
             for e in entries
         ]
-        with self._begin() as connection:
+        with self._begin("record") as connection:
             _commit(connection, [entry.result for entry in entries], attempts)
 
     def take(self, results: Sequence[TrialResult], attempts: Sequence[Mapping[str, Any]]) -> None:
@@ -205,7 +235,7 @@ class Store:
 
     def record_attempt(self, trial: str, outcome: str, reason: str, versions: Mapping[str, str]) -> None:
         """Commit an attempt that gave no result."""
-        with self._begin() as connection:
+        with self._begin("record") as connection:
             connection.execute(ATTEMPTS.insert(), attempt_row(trial, outcome, None, reason, versions))
 
     def attempts(self, outcome: str | None = None) -> list[dict[str, Any]]:
@@ -276,7 +306,7 @@ class Store:
     def _refuse_other(
         cls, place: Place, study: Mapping[str, Any], expand: Callable[[dict[str, Any]], dict[str, Any]]
     ) -> None:
-        store = cls(place, place.engine(writable=False), writable=False)
+        store = cls(place, place.engine("read"), "read")
         with store:
             store._version()
             difference = values.first_difference(expand(store.study), expand(json.loads(json.dumps(study))))
@@ -288,10 +318,13 @@ class Store:
             )
 
     @contextmanager
-    def _begin(self) -> Iterator[sa.Connection]:
-        if not self._writable:
+    def _begin(self, needed: Access = "write") -> Iterator[sa.Connection]:
+        if self._access == "read":
             raise ExecutionError(f"store {self.place.name!r} was opened for reading, and nothing can be recorded")
+        if self._access != needed == "write":
+            raise ExecutionError(f"store {self.place.name!r} was opened for results, and others may record theirs too")
         with told(self.place), self._engine.begin() as connection:
+            connection.execute(_TURN)
             yield connection
 
     @contextmanager
