@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspace import growing
-from netspace.backends import get_backend
-from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StoreError, StudyFileError
+from netspace.errors import InputError, OwnBlockError, StoreError, StudyFileError
 from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.findings.assisted import draw_census
@@ -24,8 +23,7 @@ from netspace.parts import WHOLE, Part
 from netspace.preparing import Drawn, Preparation
 from netspace.running import OnProgress, Run, StudyProgress
 from netspace.settling import as_settled, check_machine, measured
-from netspace.spaces.own_blocks import check_own_blocks
-from netspace.spaces.sample import Sample, sample
+from netspace.spaces.sample import Sample
 from netspace.stats import Verdict
 from netspace.storage.address import place_of
 from netspace.storage.place import Place, check_shareable
@@ -33,6 +31,7 @@ from netspace.storage.population import Population
 from netspace.storage.sqlite import STORE_NAME, SqliteFile
 from netspace.storage.store import Store
 from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study
+from netspace.study_samples import draw_samples
 from netspace.study_text import study_text
 from netspace.telling import (
     FALLBACK,
@@ -166,40 +165,7 @@ class Study:
 
     def _draw(self, data: Dataset) -> Drawn:
         check_alone(self.spec.rung)
-        backend = get_backend(self.spec.backend)
-        self.spec.check_fits(data)
-        try:
-            backend.check_recipe(self.spec.recipe)
-        except InputError as problem:
-            raise StudyFileError(f"recipe.{problem}") from None
-        spaces = self.spec.design_spaces(
-            num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
-        )
-        try:
-            for one in spaces.values():
-                check_own_blocks(one, lambda spec: backend.check(spec, data.resolution))
-            samples = {
-                name: sample(
-                    space,
-                    self.spec.networks,
-                    seed=self.spec.seed,
-                    resolution=data.resolution,
-                    budget=self.spec.budget.budget(),
-                )
-                for name, space in spaces.items()
-            }
-        except OwnBlockError:
-            raise  # it names the file itself
-        except SpecError as problem:
-            raise StudyFileError(f"num_stages (={self.spec.num_stages}) or stem: {problem}") from None
-        except SpaceError as problem:
-            raise StudyFileError(f"budget: {problem}") from None
-        for name, drawn in samples.items():
-            if drawn.exhausted:
-                raise StudyFileError(
-                    f"networks (={self.spec.networks}): {name} holds only {len(drawn.networks)} in the budget; "
-                    f"the nearest is {len(drawn.networks)}"
-                )
+        spaces, samples = draw_samples(self.spec, data)
         self._settle(tuple(samples.values()), data)
         trials = {
             name: tuple(trial_of(self.spec, network, data.fingerprint) for network in drawn.networks)

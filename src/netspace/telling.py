@@ -24,7 +24,8 @@ from netspace.stats.planning import fewest_networks
 from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study_file import ComparisonChoice, StudySpec, plan_of_looks
+from netspace.study_choices import ComparisonChoice
+from netspace.study_file import StudySpec, plan_of_looks
 from netspace.training.data import Dataset
 from netspace.training.device import CPU
 from netspace.training.recipe import TrainingRecipe
