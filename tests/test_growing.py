@@ -108,7 +108,7 @@ def test_growth_that_is_cut_off_is_gone_on_with_by_the_same_words_or_by_none(mak
         if len(passed) > point:
             raise Cut
 
-    monkeypatch.setattr("netspace.study.passing", passing)
+    monkeypatch.setattr("netspace.preparing.passing", passing)
     monkeypatch.setattr("netspace.running.passing", passing)
     with pytest.raises(Cut):
         run(study)

@@ -57,7 +57,9 @@ KNOWN = {
     ("src/netspace/execution/process.py", "multiprocessing"): "the pipe to a worker that this process has started",
     ("src/netspace/execution/processes.py", "multiprocessing"): "the same: waiting for it",
     ("src/netspace/execution/worker.py", "multiprocessing"): "the same: its other end",
+    ("src/netspace/execution/ray_worker.py", "multiprocessing"): "the same: waiting for it, on a host of a cluster",
     ("tests/networks/test_own_block.py", "pickle.loads"): "what that pipe does",
+    ("tests/training/test_recipe.py", "pickle.loads"): "what that pipe does",
     ("tests/test_cli.py", "shell"): "a pipeline of a shell is what is tested",
     ("tests/training/test_hub.py", "hashlib.sha1"): "a server of the Hub's kind, which names files so",
 }

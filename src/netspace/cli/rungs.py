@@ -22,9 +22,9 @@ app = typer.Typer()
 
 @app.command(epilog="Example: netspace rungs runs/rungs")
 def rungs(store: StorePath, as_json: AsJson = False) -> None:
-    r"""Say how the ranking of networks changes from rung to rung, and what the rungs cost.
+    """Say how the ranking of networks changes from rung to rung, and what the rungs cost.
 
-    A rung is a training of all networks, or of the best of the rung before, at another fidelity: \[\[rungs]] in the
+    A rung is a training of all networks, or of the best of the rung before, at another fidelity: `rungs` of the
     study file. Beside it stands what it would cost to train all networks as those of the last rung.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
