@@ -12,15 +12,18 @@ import pytest
 
 from netspace.backends import get_backend
 from netspace.cli.rungs import print_weights
-from netspace.climbing import best_first, rung_report
+from netspace.climbing import best_first, going_on, rung_report
 from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError
 from netspace.execution.executor import InlineExecutor
+from netspace.ladder import RungChoice, RungPlace, ladder
 from netspace.launching import trial_of
+from netspace.networks.complexity import MEASURES, Complexity
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.rungs import rungs_of
 from netspace.storage.store import Store
 from netspace.study import Study
 from netspace.study_file import parse_study
+from netspace.training.data import DataChoice
 from netspace.training.last_weights import keep_weights, kept_weights, trials_kept
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial, TrialResult
@@ -205,6 +208,39 @@ def test_the_choice_is_by_status_then_error_then_place_in_the_draws(whole):
     assert best_first(dataclasses.replace(population, results=results)) == [1, 3, 0, 2]
 
 
+def test_a_spread_is_one_network_of_each_part_from_the_best_to_the_worst(whole):
+    (population, _) = whole[0].populations()
+    errors = np.random.default_rng(0).permutation(30)
+    results = tuple(TrialResult(trial_id="t", status="finished", error=int(error) / 100) for error in errors)
+    cost = Complexity(**{name: np.repeat(getattr(population.complexity, name)[:1], 30) for name in MEASURES})
+    each = {name: (getattr(population, name)[0],) * 30 for name in ("networks", "drawn", "positions")}
+    many = dataclasses.replace(population, **each, results=results, complexity=cost)
+    place = RungPlace(number=2, choose="spread")
+    chosen = [going_on(many, 10, place, seed) for seed in range(40)]
+    for found in chosen:
+        assert found == sorted(found)
+        assert sorted(errors[i] // 3 for i in found) == list(range(10))
+    assert chosen[0] == going_on(many, 10, place, 0)
+    assert len(set(map(tuple, chosen))) > 1
+    assert {i for found in chosen for i in found} == set(range(30))  # none is left out by the rule
+    data = DataChoice(name="digits")
+    (step,) = ladder((RungChoice(epochs=2, keep=0.5, choose="spread"),), TrainingRecipe(epochs=1), data, 30)
+    assert (step.networks, step.place.kept) == (15, 1.0)  # still a sample, which may be compared
+
+
+def test_a_spread_is_compared_and_is_the_study_s_dear_training(tmp_path):
+    text = study_of(A_AND_E, flops="20k..200k", networks=2, epochs=1)
+    study = opened(tmp_path, text + '[[rungs]]\nepochs = 2\nkeep = 0.5\nchoose = "spread"\n')
+    study.run(executor=HERE)
+    assert "epochs" not in study.checked()
+    (second,) = rungs_of(study)
+    second.run(executor=HERE)
+    assert [len(population) for population in study.checked()["epochs"]] == [1, 1]
+    assert len(second.verdicts()) == 1
+    with pytest.raises(StoreError, match="cannot grow"):
+        rungs_of(opened(tmp_path, study.text.replace("networks = 2", "networks = 4")))
+
+
 def test_a_study_that_keeps_a_share_does_not_grow_and_one_that_keeps_all_does(whole, tmp_path):
     grown = TEXT.replace("networks = 4", "networks = 6")
     with pytest.raises(StoreError, match=r"would leave 3 networks of 'anynetx_a' in rung 2, and .* holds 2"):
@@ -349,6 +385,7 @@ def test_a_rung_of_larger_images_trains_the_same_networks_on_them(tmp_path):
         ("[[rungs]]\nepochs = 4\nkeep = 1.5", "rungs[0].keep (=1.5) must be above 0 and at most 1"),
         ("[[rungs]]\nepochs = 4\nkeep = 0.1", "rungs[0].keep (=0.1) must leave at least one network of each space"),
         ("[[rungs]]\nepochs = 4\nkeep = 0.1", "the nearest is 0.13"),
+        ("[[rungs]]\nepochs = 4\nchoose = 'spread'", "rungs[0].choose (='spread') is about a share that goes on"),
         ("[[rungs]]\nkeep = 0.5", "rungs[0] trains as the rung before it"),
         ("[[rungs]]\ntraining_share = 1.5", "rungs[0].training_share (=1.5) must be above 0 and at most 1"),
         ("[[rungs]]\nepochs = 0", "rungs[0].epochs (=0) must be a whole number of at least 1"),

@@ -1,5 +1,6 @@
 """What rungs say of one another: who goes on, how the ranking of networks changes between two, what they cost."""
 
+import hashlib
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ import numpy as np
 from netspace.findings.readings import FloatArray
 from netspace.findings.replicates import measured_again, together
 from netspace.findings.words import count, numbers, percent
-from netspace.ladder import FORMER, RungPlace, Step
+from netspace.ladder import BEST, FORMER, RungPlace, Step
 from netspace.stats import Fidelity, fidelity
 from netspace.stats.fidelity import FEWEST
 from netspace.storage.population import Population
@@ -96,6 +97,17 @@ def best_first(population: Population) -> list[int]:
     return sorted(range(len(population)), key=standing)
 
 
+def going_on(population: Population, networks: int, place: RungPlace, seed: int) -> list[int]:
+    """Return the positions of those networks of a population that go on to a rung, by a study's seed."""
+    order = best_first(population)
+    if place.choose == BEST:
+        return sorted(order[:networks])
+    text = f"{seed}:{population.name}:rung {place.number}"
+    random = np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]))
+    edges = [part * len(order) // networks for part in range(networks + 1)]
+    return sorted(order[random.integers(begin, end)] for begin, end in itertools.pairwise(edges))
+
+
 def rung_report(
     spec: StudySpec, first: Sequence[Population], climbed: Mapping[int, Sequence[Population]]
 ) -> RungReport:
@@ -105,7 +117,9 @@ def rung_report(
         steps.append((rung.place.number, climbed.get(rung.place.number, ()), training_in_words(spec, rung)))
     rungs = tuple(_results(number, populations, told, spec.threads) for number, populations, told in steps)
     pairs = [(a, b, rung) for (a, b), rung in zip(itertools.pairwise(steps), spec.ladder, strict=True) if a[1] and b[1]]
-    changes = tuple(_change(a[0], a[1], b[0], b[1], chosen=rung.keep < 1.0) for a, b, rung in pairs)
+    changes = tuple(
+        _change(a[0], a[1], b[0], b[1], chosen=rung.keep < 1.0 and rung.place.choose == BEST) for a, b, rung in pairs
+    )
     return RungReport(rungs=rungs, changes=changes, compute=_compute(spec, [step[1] for step in steps], rungs))
 
 

@@ -1,8 +1,8 @@
 """What a study file says of rungs: the same networks trained again at another fidelity, the cheapest first.
 
-The study's own recipe is the first rung. At each next one either all networks go on, for their distributions, or the
-best share of each space does, to find networks. A rung is a schedule of its own, annealed to zero, never a longer
-one cut short.
+The study's own recipe is the first rung. At each next one either all networks go on, for their distributions, or a
+share of each space does: the best, to find networks, or some of every error, whose distribution is still the space's. A
+rung is a schedule of its own, annealed to zero, never a longer one cut short.
 Source: Jamieson and Talwalkar 2016, arXiv 1502.07943 (successive halving); Li et al. 2018, arXiv 1603.06560
 (Hyperband).
 """
@@ -21,6 +21,7 @@ from netspace.training.epochs import check_fits
 from netspace.training.recipe import TrainingRecipe
 
 FRESH, FORMER = "fresh", "former"
+BEST, SPREAD = "best", "spread"
 OF_RECIPE = ("epochs", "batch_size", "learning_rate", "warmup_epochs")
 OF_DATA = ("training_share", "resolution")
 
@@ -30,7 +31,8 @@ class RungChoice:
     """One entry of `[[rungs]]`: what differs from the rung before, who goes on, and from which weights.
 
     Fields of `[recipe]` and `[data]` that are None are those of the rung before. `keep` is the share of each space's
-    networks that goes on, the best by that rung. `start` "former" begins from the weights at the end of that rung.
+    networks that goes on, by `choose` the "best" by that rung, or with "spread" one at random of each of so many equal
+    parts of them, from the best to the worst. `start` "former" begins from the weights at the end of that rung.
     """
 
     epochs: int | None = None
@@ -40,10 +42,14 @@ class RungChoice:
     training_share: float | None = None
     resolution: int | None = None
     keep: float = 1.0
+    choose: str = BEST
     start: str = FRESH
 
     def __post_init__(self) -> None:
         number(self, "keep", InputError, above=True, maximum=1.0)
+        one_of(self, "choose", InputError, (BEST, SPREAD))
+        if self.choose == SPREAD and self.keep == 1.0:
+            raise InputError(f"choose (={SPREAD!r}) is about a share that goes on: write keep = 0.33 beside it")
         one_of(self, "start", InputError, (FRESH, FORMER))
         if self.resolution is not None:
             whole(self, "resolution", InputError)
@@ -51,19 +57,23 @@ class RungChoice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungPlace:
-    """Which rung of another study a study is: its number, from 2, and the share of the first rung's networks in it.
+    """Which rung of another study a study is: its number, from 2, and how its networks came into it.
 
-    `resized` says that its images have another resolution than those for which the networks were drawn.
+    `kept` is the share of each space's networks that were taken for being the best, 1 where none was; `choose` says how
+    they were taken from the rung before. `resized` says that its images have another resolution than those for which
+    the networks were drawn.
     """
 
     number: int
     kept: float = 1.0
+    choose: str = BEST
     start: str = FRESH
     resized: bool = False
 
     def __post_init__(self) -> None:
         whole(self, "number", InputError, minimum=2)
         number(self, "kept", InputError, above=True, maximum=1.0)
+        one_of(self, "choose", InputError, (BEST, SPREAD))
         one_of(self, "start", InputError, (FRESH, FORMER))
 
     @property
@@ -124,8 +134,10 @@ def ladder(
             )
         resized = resized or data.resolution != changed[1].resolution
         recipe, data = changed
-        position, networks, kept = position + 1, left, kept * left / networks
-        place = RungPlace(number=position, kept=kept, start=choice.start, resized=resized)
+        if choice.choose == BEST:
+            kept *= left / networks
+        position, networks = position + 1, left
+        place = RungPlace(number=position, kept=kept, choose=choice.choose, start=choice.start, resized=resized)
         steps.append(Step(place=place, keep=choice.keep, recipe=recipe, data=data, networks=networks))
     return tuple(steps)
 

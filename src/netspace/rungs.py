@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netspace import values
-from netspace.climbing import best_first
+from netspace.climbing import going_on
 from netspace.errors import ExecutionError, StoreError
 from netspace.findings.words import count
 from netspace.ladder import FORMER, Step
@@ -64,7 +64,7 @@ class Rung(Study):
         )
         samples, trials = {}, {}
         for population in self.former.populations():
-            chosen = sorted(best_first(population)[: self.spec.networks])
+            chosen = going_on(population, self.spec.networks, self._step.place, self.spec.seed)
             samples[population.name] = self._taken(population, chosen)
             formers = [before[population.name][i] if self._from_weights else "" for i in chosen]
             trials[population.name] = tuple(
@@ -176,7 +176,7 @@ def rungs_of(study: Study) -> tuple[Rung, ...]:
     found: list[Rung] = []
     for step in study.spec.ladder:
         rung = Rung(step, found[-1] if found else study, study)
-        if step.place.kept < 1.0 and rung.place.exists():
+        if step.networks < study.spec.networks and rung.place.exists():
             with Store.open(rung.place) as store:
                 held = {space: len(trials) for space, (_, trials) in store.origins().items()}
             for space, networks in held.items():

@@ -264,8 +264,15 @@ class Study:
             return replace(run.progress, spared=run.progress.remaining)
 
     def checked(self) -> dict[str, tuple[Population, ...]]:
-        """Return the populations of every check that has begun, by its name. Raises: StoreError."""
-        return {name: check.populations() for name, check in self.checks().items() if check.place.exists()}
+        """Return the populations of every check that has begun, by its name. Raises: StoreError.
+
+        Without a check of that name, the last rung that trains samples of the spaces for longer is "epochs".
+        """
+        found = {name: check.populations() for name, check in self.checks().items() if check.place.exists()}
+        longer = [r for r in self.spec.ladder if r.place.kept == 1.0 and r.recipe.epochs > self.spec.recipe.epochs]
+        climbed = self.climbed() if longer else {}
+        dear = [climbed[rung.place.number] for rung in longer if rung.place.number in climbed]
+        return {"epochs": dear[-1], **found} if dear else found
 
     def climbed(self) -> dict[int, tuple[Population, ...]]:
         """Return the populations of every rung after this one that has begun, by its number. Raises: StoreError."""
