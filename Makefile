@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test faults test-ray test-parity test-frameworks test-mxnet lint types check docs notebooks clean
+.PHONY: demo test faults test-cluster test-parity test-frameworks test-mxnet lint types check docs notebooks clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,9 +15,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal
 
-# A study on Ray clusters of several nodes, all on this machine; some of them are killed.
-test-ray: $(VENV)/.installed-ray
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m ray tests/contracts/test_executor.py tests/cluster
+# A study on Ray clusters of several nodes and as jobs of a scheduler, all on this machine; some of them are killed.
+test-cluster: $(VENV)/.installed-cluster
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m cluster tests/contracts/test_executor.py tests/cluster
 
 # Networks of torchvision, timm and pycls beside ours, in an environment of its own. On images this small a second
 # thread costs more than it brings.
@@ -70,7 +70,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,onnx,hub,optuna,postgresql,slurm,tensorboard,dev]'
 	touch $@
 
-$(VENV)/.installed-ray: $(VENV)/.installed-dev
+$(VENV)/.installed-cluster: $(VENV)/.installed-dev
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,ray]'
 	touch $@
 

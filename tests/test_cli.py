@@ -254,7 +254,7 @@ def test_the_version(tmp_path):
 
 
 def test_ctrl_c_stops_within_seconds_and_the_next_run_continues(tmp_path):
-    (tmp_path / "tiny.toml").write_text(STUDY.replace("epochs = 2", "epochs = 100"))
+    (tmp_path / "tiny.toml").write_text(STUDY.replace("epochs = 2", "epochs = 40"))
     command = [sys.executable, "-m", "netspace", "run", "tiny.toml", "--workers", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     store = tmp_path / "runs" / "tiny" / "study.db"

@@ -24,7 +24,7 @@ from tests.execution.test_watching import suffering
 from tests.ray_cluster import STORE, children, command, ray_folder, until
 from tests.tiny import A_AND_E, study_of
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.cluster
 
 TOKEN = "a secret of this test"
 

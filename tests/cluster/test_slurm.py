@@ -172,7 +172,7 @@ def family(process):
 
 
 @needs_submitit
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_jobs_at_once_of_which_one_is_killed_give_what_one_run_gives(url, tmp_path):
     expected, path = undisturbed(tmp_path, LONGER), tmp_path / "tiny.toml"
     drawn = Study.open(path, output=tmp_path / "undisturbed").draw()

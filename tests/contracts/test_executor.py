@@ -56,7 +56,7 @@ def events_of(executor, *given, **options):
     return itertools.chain.from_iterable(executor.run(*given, **options))
 
 
-RAY = pytest.param("ray", marks=pytest.mark.ray)
+RAY = pytest.param("ray", marks=pytest.mark.cluster)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def workers(request):
 
 
 @pytest.fixture(
-    params=[("inline", 1), ("processes", 1), ("processes", 2), pytest.param(("ray", 2), marks=pytest.mark.ray)],
+    params=[("inline", 1), ("processes", 1), ("processes", 2), pytest.param(("ray", 2), marks=pytest.mark.cluster)],
     ids=["inline", "one process", "two processes", "two on Ray"],
 )
 def executor(request, workers):
