@@ -78,7 +78,7 @@ class Rung(Study):
     def run(self, **options: Any) -> StudyProgress:
         """Train as `Study.run`; once all is trained, the weights from which it began are removed."""
         done = super().run(**options)
-        if self._from_weights and not done.remaining:
+        if self._from_weights and not done.remaining and options.get("part") is None:
             forget_weights(self.weights, itertools.chain(*self._trials_before().values()))
             with contextlib.suppress(OSError):  # others are in it, or it was never made
                 self.weights.rmdir()

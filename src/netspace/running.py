@@ -107,9 +107,10 @@ class Run:
         self._begun = time.monotonic()
         self._stored = len(finished & self._trials.keys())
         self._others_finished = bool(finished)  # also those of other parts
-        known = [error for error in errors.values() if error is not None]
+        own = [error for trial, error in errors.items() if trial in self._trials]
+        known = [error for error in own if error is not None]
         self._best = min(known, default=None)
-        self._failures = len(errors) - len(known)
+        self._failures = len(own) - len(known)
         self._trained = 0
         self._images = 0
         self._counted: Counter[str] = Counter()
@@ -208,11 +209,13 @@ class Run:
                 self._count_images(trial, result.images)
             elif isinstance(event, Failed):
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                entries.append(Entry(result=failed, detail=_with_log(event.detail, event.log)))
+                host = {"host": event.host} if event.host else {}
+                entries.append(Entry(result=failed, versions=host, detail=_with_log(event.detail, event.log)))
             elif isinstance(event, Crashed | Overran):
                 self._crashes[trial.id] += 1
                 outcome = CRASHED if isinstance(event, Crashed) else OVERRAN
-                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), {})
+                host = {"host": event.host} if event.host else {}
+                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), host)
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
                 if isinstance(event, Overran) and (self._trained or self._others_finished):
                     entries.append(Entry(result=failed))  # others have finished: these limits are no mistake

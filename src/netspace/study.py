@@ -103,6 +103,8 @@ class Study:
             return cls(spec, text, folder, place=place, growth=growing.last_growth(place))
         if output is not None:
             raise StoreError(f"output (={str(output)!r}) cannot be changed for the store {place.name!r}")
+        if store is not None:
+            raise StoreError(f"{str(path)!r} is a store itself; --store goes with the study's TOML file")
         return cls._stored(place, place.folder)
 
     @classmethod
@@ -139,6 +141,9 @@ class Study:
         Growth that was cut off is gone on with. Raises: as `growing.grown_by`; StoreError.
         """
         waiting = sum(growing.still_waiting(one.spec, one.place) for one in (self, *self.checks().values()))
+        for rung in self.spec.ladder:
+            asked = replace(self.spec, networks=rung.networks, checks=None, rungs=())
+            waiting += growing.still_waiting(asked, self.place.inside(*rung.place.folders))
         self.growth = growing.grown_by(add, self.spec, self.growth, waiting)
         self.spec = growing.as_grown(self.spec, self.growth)
 
@@ -276,6 +281,8 @@ class Study:
 
     def climbed(self) -> dict[int, tuple[Population, ...]]:
         """Return the populations of every rung after this one that has begun, by its number. Raises: StoreError."""
+        if self.spec.rung is not None:
+            return {}  # the first one's place has them
         numbered = {rung.place.number: self.place.inside(*rung.place.folders) for rung in self.spec.ladder}
         found = {}
         for number, place in numbered.items():

@@ -11,6 +11,7 @@ from netspace.execution.slurm import Resources, check_submission, submit
 from netspace.launching import in_order
 from netspace.parts import Part
 from netspace.preparing import Drawn
+from netspace.rungs import rungs_of
 from netspace.storage.place import check_shareable
 from netspace.storage.postgresql import PostgresSchema
 from netspace.storage.store import Store
@@ -49,6 +50,7 @@ def submit_study(
     address = study.place.address()
     folder = study.folder / "jobs"
     check_submission(folder, local=local)
+    rungs_of(study)  # which may not grow
     left: set[int] = set()
     for one in (study, *study.checks().values()):
         drawn = one.draw(data_dir=data_dir, allow_download=allow_download)

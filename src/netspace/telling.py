@@ -211,7 +211,7 @@ def tell(
     spaces = spec.design_spaces(num_classes=2, in_channels=1)  # of any images: relations are the same
     verdicts = judge(spec, populations)
     assisted = judge_assisted(spec, populations, censuses) if censuses else []
-    rungs = rung_report(spec, populations, climbed) if spec.rungs else None
+    rungs = rung_report(spec, populations, climbed) if spec.rungs and spec.rung is None else None
     return StudyReport(
         title=spec.name,
         study_text=text,

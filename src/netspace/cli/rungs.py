@@ -64,7 +64,9 @@ def named_rung(study: "Study") -> str:
 
 
 def print_rungs(study: "Study", climbed: Mapping[int, Sequence["Population"]]) -> None:
-    """Print how far the rungs after a study are."""
+    """Print how far the rungs after a study are, unless it is one of them itself."""
+    if study.spec.rung is not None:
+        return
     for step in study.spec.ladder:
         number = step.place.number
         if number in climbed:

@@ -108,7 +108,8 @@ def run(
     if until_decided and study.spec.looks:
         console().print(looks_in_words(study.spec), soft_wrap=True)
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
-    rungs = rungs_to_run(study) if part is None else {}  # which wait for all parts
+    rungs = rungs_to_run(study)  # also for a part, since it may not grow a study whose rungs cannot
+    rungs = rungs if part is None else {}  # they wait for all parts
     for what, one in {"": study, **rungs, **checks}.items():
         with progress_display(what) as display, stop_on_signal(grace) as should_stop:
             done = one.run(

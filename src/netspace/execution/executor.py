@@ -15,7 +15,7 @@ over is killed.
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 GRACE = 20.0
@@ -57,13 +57,14 @@ class Failed:
     """A task that raised; `reason` is the exception in one line, `detail` its traceback.
 
     `log` here and below is where to read what the worker wrote, relative to the folder above that of the logs; empty
-    where nothing was kept.
+    where nothing was kept. `host` is where the worker is, empty for this machine.
     """
 
     key: str
     reason: str
     detail: str
     log: str = ""
+    host: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ class Crashed:
     key: str
     reason: str
     log: str = ""
+    host: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ class Overran:
     key: str
     reason: str
     log: str = ""
+    host: str = field(default="", compare=False)
 
 
 Event = Progress | Done | Failed | Crashed | Overran

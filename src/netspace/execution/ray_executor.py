@@ -200,7 +200,7 @@ class _Actor:
             if task is None:
                 self.unstarted = last_line(problem)
                 return Heard()
-            return Heard(events=[Crashed(key=task.key, reason=self._how_it_ended())])
+            return Heard(events=[Crashed(key=task.key, reason=self._how_it_ended(), host=self._host)])
         self.answer = None
         if not isinstance(answer, Heard):
             self._node, self._host = answer
@@ -217,7 +217,7 @@ class _Actor:
     def _told(self, event: Event) -> Event:
         if isinstance(event, Done | Progress):
             return replace(event, value=decoded(event.value))
-        return event
+        return replace(event, host=self._host)
 
     def _how_it_ended(self) -> str:
         if any(node["NodeID"] == self._node for node in alive_nodes(self._ray)):

@@ -84,7 +84,8 @@ class CommandJob:
         if self._process is not None:
             self._process.send_signal(signal.SIGUSR1)
             # Whoever waits for the process holds the lock of its object, so it is not asked here.
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+            with contextlib.suppress(ChildProcessError):  # it has just ended
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         return DelayedSubmission(CommandJob(*self.words))
 
 

@@ -28,9 +28,12 @@ def keep_weights(folder: Path, trial: str, arrays: Mapping[str, npt.NDArray[Any]
     content = save({name: np.asarray(array, order="C") for name, array in arrays.items()})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        forget_weights(folder, [trial])
-        with written_aside(folder / f"{trial}.{content_name(content)}{SUFFIX}") as file:
+        path = folder / f"{trial}.{content_name(content)}{SUFFIX}"
+        with written_aside(path) as file:
             file.write(content)
+        for before in folder.glob(f"{trial}.*{SUFFIX}"):
+            if before != path:
+                before.unlink(missing_ok=True)
     except OSError as problem:
         say(f"no weights could be kept for the next rung ({problem.strerror})")
 
