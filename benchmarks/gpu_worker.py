@@ -37,8 +37,8 @@ LARGE, LARGE_TIMM = "regnetx_200mf", "regnetx_002"
 """The network of 200 MF at 224 pixels, by our name and by timm's."""
 
 KINDS = {
-    "convolution, matrix product": r"conv|gemm|xmma|cutlass|cudnn|wgrad|dgrad|winograd|addmm|linear|nchwTo|nhwcTo",
     "norm": r"batch_?norm|bn_",
+    "convolution, matrix product": r"conv|gemm|xmma|cutlass|cudnn|wgrad|dgrad|winograd|addmm|\blinear|nchwTo|nhwcTo",
     "optimiser": r"sgd|multi_tensor",
     "copy": r"memcpy|memset|copy|index|gather|cat",
     "elementwise, sum": r"elementwise|vectorized|relu|reduce|add|mul|mean|softmax|nll|where",
@@ -94,6 +94,7 @@ def profiled(
     """Return what a step's time goes into, of the steps of an epoch after the first: see `gpu.py`."""
     used = replace(TrainingRecipe(**recipe), epochs=2, warmup_epochs=0.0, class_weights="equal", metric="error")
     few = first(data, steps * used.batch_size)
+    steps = used.steps_per_epoch(len(few.training))  # of short data there are fewer
     trial = trial_of(data, device, NetworkSpec.from_dict(network), way, used)
     activity, where = ProfilerActivity.CPU, DeviceType.CPU
     if device != "cpu":

@@ -108,7 +108,7 @@ MAY_IMPORT = {
         "study_text",
         "training",
     },
-    "submitting": {"errors", "execution", "launching", "parts", "preparing", "rungs", "storage", "study"},
+    "submitting": {"errors", "execution", "launching", "parts", "preparing", "rungs", "storage", "study", "training"},
     "throughput": {"errors", "values", "preparing", "storage", "study", "study_file", "study_text", "training"},
     "study_text": {"values", "study_file"},
     "picking": {

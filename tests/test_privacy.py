@@ -42,7 +42,7 @@ def token(monkeypatch):
         ("runs/home/x", "runs/home/x"),
         ("http://user:pw@host", "http://user:***@host"),
         ("host:8080/a@b", "host:8080/a@b"),
-        ("API_KEY=a,b; token = 'x'", "API_KEY=***; token = 'x'"),
+        ("API_KEY=a,b; token = 'x'", "API_KEY=***; token = '***'"),
         ("Bearer s3cr3t-token", "Bearer ***"),
         ("12 of 200 images: unreadable", "12 of 200 images: unreadable"),
     ],

@@ -137,11 +137,12 @@ def train_final(
             seen.draw(done.result.curve, ended=done.result.reason or "finished")
             if done.result.error is None:
                 return done
+            # Saved first: the network that the test split has judged must not be trained again.
+            save_network(done.network, folder, recipe=recipe, result=done.result, images=ImageFormat.of(data))
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             judged = _judged(folder)
             if judged is not None or test:
                 done = replace(done, test=judged or _test(folder, done, data), test_before=judged is not None)
-            save_network(done.network, folder, recipe=recipe, result=done.result, images=ImageFormat.of(data))
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         if not (folder / CARD).exists():
             _describe(folder, done, data, begun, origin)
         return done

@@ -9,18 +9,20 @@ import numpy as np
 
 from netspace import __version__
 from netspace.backends import get_backend
-from netspace.errors import DataError, ExecutionError
+from netspace.errors import DataError, ExecutionError, InputError
 from netspace.training.data import Dataset
+from netspace.training.device import CPU
 from netspace.training.packs import open_packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needed:
-    """The release of netspace and the versions of a study's driver, the study's kernels, its data's fingerprint."""
+    """The release of netspace and the versions of a study's driver; its kernels, device and data's fingerprint."""
 
     versions: dict[str, str]
     kernels: str
     data: str
+    device: str = CPU
     netspace: str = __version__
 
 
@@ -44,6 +46,13 @@ def check_host(needed: Needed, versions: Mapping[str, str]) -> None:
         missing = missing_operators()
         if missing is not None:
             raise ExecutionError(f"kernels (='native') cannot be had on host {host}: {missing}")
+    if needed.device != CPU:
+        from netspace.backends.torch_devices import find_device
+
+        try:
+            find_device(needed.device)
+        except InputError as problem:
+            raise ExecutionError(f"host {host}: {problem}") from None
 
 
 def data_here(needed: Needed, folder: Path) -> Dataset:

@@ -61,7 +61,7 @@ def worker_setup(
         train_here,
         str(pack_folder.absolute()),
         spec.backend,
-        Needed(versions=versions_here(spec.backend), kernels=spec.kernels, data=data),
+        Needed(versions=versions_here(spec.backend), kernels=spec.kernels, data=data, device=spec.device),
         tuple(filter(None, blocks)),
         str(checkpoints.absolute()),
         60.0 * spec.limits.checkpoint_minutes,
@@ -85,6 +85,11 @@ def study_workers(
     chosen = where or spec.execution
     if chosen.executor != "ray":
         return local_workers(spec, logs, workers, grace, soon=soon)
+    if (spec.device != CPU) != (chosen.gpus > 0):
+        raise InputError(
+            f"execution.gpus (={chosen.gpus:g}) and device (={spec.device!r}) go together: a share of a GPU for each "
+            'network with device = "cuda", and none without'
+        )
     asked = spec.workers if workers is None else workers
     return RayExecutor(
         None if asked == "auto" else number_of_workers(spec, asked),

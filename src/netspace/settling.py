@@ -44,7 +44,13 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> tuple
     from netspace.backends.torch_choice import fastest
 
     check_machine(spec)
+    if spec.device != CPU:
+        from netspace.backends.torch_devices import find_device
 
+        try:
+            find_device(spec.device)
+        except InputError as problem:
+            raise StudyFileError(str(problem)) from None
     networks = [network for sample in samples for network in sample.networks]
     flops = np.concatenate([sample.complexity.flops for sample in samples])
     plain = _with(spec, {"precision": PRECISIONS[0], "kernels": KERNELS[0]})
@@ -72,15 +78,10 @@ def measured(spec: StudySpec, samples: Sequence[Sample], data: Dataset) -> tuple
 
 
 def check_machine(spec: StudySpec) -> None:
-    """Check that this machine can compute as a settled study says. Raises: StudyFileError."""
-    if spec.device != CPU:
-        get_backend("torch")  # a missing framework is one sentence
-        from netspace.backends.torch_devices import find_device
+    """Check that this machine can compute as a settled study says; its device is looked for where its workers are.
 
-        try:
-            find_device(spec.device)
-        except InputError as problem:
-            raise StudyFileError(str(problem)) from None
+    Raises: StudyFileError.
+    """
     if spec.kernels == "native":
         from netspace.backends.torch_native import missing_operators
 

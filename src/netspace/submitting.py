@@ -16,6 +16,7 @@ from netspace.storage.place import check_shareable
 from netspace.storage.postgresql import PostgresSchema
 from netspace.storage.store import Store
 from netspace.study import Study
+from netspace.training.device import CPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def submit_study(
         "store": address,
         "output": study.folder.absolute(),
         "executor": "local",
-        "workers": max(1, resources.cpus // study.spec.threads),
+        "workers": max(1, resources.cpus // study.spec.threads) if study.spec.device == CPU else "auto",
         "grace": f"{grace:g}",
     }
     if data_dir is not None:

@@ -10,6 +10,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import torch
+
 from netspace.backends.torch_training import train
 from netspace.training.data import Dataset
 from netspace.training.device import CPU
@@ -44,6 +46,8 @@ def fastest(trials: Sequence[Trial], data: Dataset, precisions: Sequence[str], k
             spent = sum(_seconds(trial, few, candidate) for trial in chosen)
             seconds[candidate] = min(seconds[candidate], spent)
     best = min(candidates, key=seconds.__getitem__)
+    if on_cuda:
+        torch.cuda.empty_cache()  # for the workers
     return best if seconds[candidates[0]] >= GAIN * seconds[best] else candidates[0]
 
 

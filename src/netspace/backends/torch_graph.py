@@ -47,13 +47,15 @@ class Replayed:
 
     def _capture(self, call: Callable[[], object], stream: torch.cuda.Stream) -> None:
         """Capture the graph; where that cannot be done, say so, and leave it at plain calls."""
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             with torch.cuda.graph(graph, stream=stream):
                 call()
         except RuntimeError as problem:  # memory that is short is one, too
+            torch.cuda.set_stream(before)  # a capture that cannot be ended leaves its own as the present one
             self._stream = None
-            why = (str(problem).splitlines() or ["no reason is given"])[0]
+            cause = problem.__context__ or problem  # what is raised then is that it could not be ended
+            why = (str(cause).splitlines() or ["no reason is given"])[0]
             warnings.warn(f"a training step is not replayed as a CUDA graph ({why})", FallbackWarning, stacklevel=2)
         else:
             self._graph = graph

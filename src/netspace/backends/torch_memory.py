@@ -65,6 +65,8 @@ class MicroBatches:
         taken as before, and a shortage is the capture's. Raises: MemoryError where none fits.
         """
         if self._device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+            if self.parts > 1:
+                torch._foreach_copy_(self._before, self._buffers)  # each replay goes back to where it began
             return self._added_up(images, loss)
         self._step += 1
         dropping = dropping_generator(self._device)

@@ -17,6 +17,7 @@ from netspace.errors import InputError
 from netspace.machine import usable_cores
 from netspace.study import Study
 from netspace.throughput import WAYS, Throughput, measure
+from netspace.training.device import CPU
 
 
 def train(
@@ -43,6 +44,8 @@ def train(
             raise InputError(f"{option} (={count}) must be a whole number of at least 1")
     study = Study.open(study_file)
     spec = study.spec
+    if spec.device != CPU:
+        raise InputError(f"device (={spec.device!r}) must be 'cpu': the usual way is; benchmarks/gpu.py measures GPUs")
     count = spec.recipe.epochs if epochs is None else epochs
     warmup = min(spec.recipe.warmup_epochs, count)
     each = math.ceil(networks / len(spec.spaces))

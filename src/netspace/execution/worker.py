@@ -77,6 +77,8 @@ def main(descriptor: int, *modules: str) -> None:
             except Stopped:
                 said.append(("stopped", None))
             except Exception as problem:
+                if "CUDA error" in str(problem):  # the process can compute nothing there any more
+                    raise SystemExit(str(problem)) from problem
                 event = failure("", problem)
                 said.append(("failed", (event.reason, event.detail)))
             send()

@@ -5,6 +5,7 @@ among them, so that the card can go wherever the network goes.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from netspace import values
@@ -51,7 +52,7 @@ def facts(
             "digest": trial.network.digest,
             "resolution": data.resolution,
             **values.to_dict(complexity(trial.network, data.resolution)),
-            "spec": trial.network.to_dict(),
+            "spec": _without_paths(trial.network.to_dict()),
         },
         "data": {
             "kind": data.name.partition(":")[0],
@@ -71,6 +72,7 @@ def facts(
             "backend": trial.backend,
             "kernels": trial.kernels,
             "threads": trial.threads,
+            "device": trial.device,
             "processes": trial.processes,
             "seconds": result.seconds,
             "images": result.images,
@@ -84,6 +86,12 @@ def facts(
         "versions": dict(versions),
     }
     return told | {"limitations": _limitations(told)}
+
+
+def _without_paths(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return a network's plain data with the bare name of its own block's file."""
+    block = spec.get("own_block")
+    return spec if block is None else {**spec, "own_block": {**block, "file": PurePath(block["file"]).name}}
 
 
 def card(told: Mapping[str, Any]) -> str:
@@ -128,8 +136,8 @@ def card(told: Mapping[str, Any]) -> str:
         "",
         f"{training['backend']}, {counted(training['threads'], 'thread')}, "
         + (f"{training['processes']} processes, " * (training["processes"] > 1))
-        + f"kernels {training['kernels']}, seed {training['seed']}; {training['images']:,} images in "
-        f"{duration(training['seconds'])}."
+        + f"kernels {training['kernels']}, on {training['device']}, seed {training['seed']}; "
+        f"{training['images']:,} images in {duration(training['seconds'])}."
         + "".join(f" {sentence[0].upper()}{sentence[1:]}." for sentence in training["began_from"] or ()),
         "",
         *_table(("recipe", training["recipe_name"] or "own"), [(k, f"{v}") for k, v in training["recipe"].items()]),
