@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 
 from netspace import hosts
 from netspace.errors import ExecutionError
@@ -33,6 +34,12 @@ def test_kernels_that_a_host_lacks_are_refused(monkeypatch):
     with pytest.raises(ExecutionError, match=rf"'native'\) cannot be had on host {HOST}: there is no C\+\+ compiler"):
         check_host(needed, HERE)
     check_host(replace(needed, kernels="torch"), HERE)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_a_host_lacks_is_refused_before_any_trial_is_taken_for_failed():
+    with pytest.raises(ExecutionError, match=rf"host {HOST}: device \(='cuda'\)"):
+        check_host(Needed(versions=HERE, kernels="torch", data="", device="cuda"), HERE)
 
 
 def test_data_that_a_host_does_not_see_or_sees_otherwise_are_refused(tmp_path):

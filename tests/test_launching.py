@@ -1,12 +1,15 @@
 """In which order the trials of a run begin, and over which devices its workers are spread."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from netspace import launching
 from netspace.backends import torch_devices
-from netspace.launching import PER_DEVICE, devices_of, in_turn, number_of_workers
+from netspace.errors import InputError
+from netspace.execution.choice import ExecutionChoice
+from netspace.launching import PER_DEVICE, devices_of, in_turn, number_of_workers, study_workers
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec, Stage
 from netspace.study_file import StudySpec, parse_study
@@ -57,6 +60,13 @@ def test_workers_are_spread_over_the_devices_that_are_seen(
     if seen is not None:
         monkeypatch.setenv(launching.SEEN, seen)
     assert devices_of(study(device)) == expected
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cuda", 0.0), ("cpu", 0.25)])
+def test_a_share_of_a_gpu_and_a_device_go_together(device: str, gpus: float) -> None:
+    where = ExecutionChoice(executor="ray", gpus=gpus)
+    with pytest.raises(InputError, match=r"execution.gpus \(=.*\) and device \(='.*'\) go together"):
+        study_workers(study(device), where, Path("logs"), None, 0.0, soon=False)
 
 
 @pytest.mark.parametrize(
