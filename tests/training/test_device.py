@@ -69,13 +69,12 @@ def test_a_device_that_is_not_there_is_one_sentence(monkeypatch, found, name, wh
         assert str(find_device("cuda")) == "cuda:0"
 
 
-def test_a_host_that_cannot_honour_a_study_refuses_it(monkeypatch, tmp_path):
+def test_a_host_that_cannot_honour_a_study_refuses_to_train_it(monkeypatch, tmp_path):
     monkeypatch.setattr(torch_devices, "found_devices", lambda: 0)
     path = tmp_path / "tiny.toml"
     path.write_text('device = "cuda"\n' + STUDY)
     study = Study.open(path, output=tmp_path / "out")
-    with pytest.raises(StudyFileError, match=r"^device \(='cuda'\) is not there"):
-        study.draw()
+    study.draw()  # its workers may be elsewhere
     with pytest.raises(InputError, match=r"^device \(='cuda'\) is not there"):
         study.run()
     assert not (tmp_path / "out").exists()
