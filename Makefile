@@ -1,5 +1,5 @@
 # The two commands of the README are `make demo` and `make test`; each sets up what it needs.
-.PHONY: demo test faults test-cluster test-parity test-frameworks test-mxnet lint types check docs notebooks clean
+.PHONY: demo test faults test-cluster test-parity test-frameworks test-mxnet lint types check docs figures notebooks clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -39,6 +39,10 @@ faults: $(VENV)/.installed
 # The site, in docs/_build/html; a warning is an error. All pages are read anew, since they link to one another.
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs docs/_build/html
+
+# The figures and tables of the chapter's studies, drawn again from the exports that are kept of them.
+figures: $(VENV)/.installed
+	$(BIN)/python examples/chapter/results.py figures
 
 # Run in a folder of their own, so that nothing is left of an earlier run; an error in a cell ends it.
 notebooks: $(VENV)/.installed-docs

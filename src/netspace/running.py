@@ -209,13 +209,11 @@ class Run:
                 self._count_images(trial, result.images)
             elif isinstance(event, Failed):
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                host = {"host": event.host} if event.host else {}
-                entries.append(Entry(result=failed, versions=host, detail=_with_log(event.detail, event.log)))
+                entries.append(Entry(result=failed, versions=_host(event), detail=_with_log(event.detail, event.log)))
             elif isinstance(event, Crashed | Overran):
                 self._crashes[trial.id] += 1
                 outcome = CRASHED if isinstance(event, Crashed) else OVERRAN
-                host = {"host": event.host} if event.host else {}
-                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), host)
+                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), _host(event))
                 failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
                 if isinstance(event, Overran) and (self._trained or self._others_finished):
                     entries.append(Entry(result=failed))  # others have finished: these limits are no mistake
@@ -249,6 +247,11 @@ class Run:
                 self._failures += 1
             elif self._best is None or result.error < self._best:
                 self._best = result.error
+
+
+def _host(event: Failed | Crashed | Overran) -> dict[str, str]:
+    """Return where a task ended, as an attempt takes it; nothing for this machine."""
+    return {"host": event.host} if event.host else {}
 
 
 def _with_log(reason: str | None, log: str) -> str:
