@@ -69,6 +69,7 @@ MAY_IMPORT = {
         "training",
     },
     "growing": {"errors", "values", "spaces", "storage", "study_file"},
+    "merging": {"errors", "values", "growing", "storage"},
     "study": GROUND
     | {
         "networks",
@@ -147,6 +148,7 @@ MAY_IMPORT = {
         "findings",
         "ladder",
         "launching",
+        "merging",
         "networks",
         "parts",
         "picking",

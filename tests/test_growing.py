@@ -5,6 +5,7 @@ import pytest
 from netspace.errors import InputError, StoreError, StudyFileError
 from netspace.execution.executor import Done, InlineExecutor
 from netspace.growing import Growth
+from netspace.merging import merge_stores
 from netspace.report import render
 from netspace.storage.export import export_store, import_store
 from netspace.storage.store import Store
@@ -148,6 +149,18 @@ def test_the_growth_of_a_store_goes_with_its_export(make, tmp_path):
     export_store(study.place, tmp_path / "all.json", to="json")
     import_store(tmp_path / "all.json", tmp_path / "copy" / "study.db")
     assert Study.open(tmp_path / "copy").growth == study.growth
+
+
+def test_the_growth_of_a_store_goes_with_a_merge(make):
+    there, study = make("there"), make()
+    run(there)
+    run(study)
+    study.grow(1)
+    run(study)
+    assert merge_stores(there.place, [study.place]) == 8
+    again = make("there")
+    assert (again.growth, again.spec.networks) == (study.growth, 4)
+    assert run(again).trained == 0
 
 
 @pytest.mark.parametrize("add", [0, -3, 1.5, True])

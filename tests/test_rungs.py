@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from netspace.backends import get_backend
+from netspace.cli.populations import read_sources
 from netspace.cli.rungs import print_weights
 from netspace.climbing import best_first, going_on, rung_report
 from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError
@@ -19,12 +20,15 @@ from netspace.ladder import RungChoice, RungPlace, ladder
 from netspace.launching import trial_of
 from netspace.networks.complexity import MEASURES, Complexity
 from netspace.networks.spec import NetworkSpec, Stage, Stem
+from netspace.picking import pick
 from netspace.rungs import rungs_of
+from netspace.storage.export import export_store, import_store
 from netspace.storage.store import Store
 from netspace.study import Study
 from netspace.study_file import parse_study
 from netspace.training.data import DataChoice
 from netspace.training.last_weights import keep_weights, kept_weights, trials_kept
+from netspace.training.packs import shared_pack
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial, TrialResult
 from tests.command_line import netspace
@@ -277,6 +281,12 @@ def test_what_holds_only_the_best_is_compared_with_nothing_and_rungs_only_with_e
         assert "rung 2 holds only the best 50 % of each, chosen by their errors" in said
     said = netspace("compare", study.folder, second.folder, cwd=tmp_path, check=2).stderr
     assert "rung 2 holds only the best" in said
+    for form in ("csv", "parquet"):  # what leaves a rung says which it is
+        export_store(second.place, tmp_path / f"second.{form}", to=form)
+        with pytest.raises(InputError, match="rung 2 holds only the best 50 % of each"):
+            read_sources([study.place, tmp_path / f"second.{form}"], None)
+    said = netspace("samplesize", "--store", "second.csv", cwd=tmp_path, check=2).stderr
+    assert "a pilot takes samples of the spaces, and rung 2 holds only the best" in said
     with pytest.raises(InputError, match="rung 3 holds only"):
         third.verdicts()
 
@@ -298,6 +308,12 @@ def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path
     assert (of_rung["rung"], of_rung["study"]) == (2, "tiny: rung 2, 2 epochs")
     said = netspace("compare", "out", "out/rungs/3", cwd=tmp_path, check=2).stderr
     assert "is of rung 3 and 'out' of rung 1; only equal rungs are compared" in said
+    export_store(third.place, tmp_path / "third.parquet", to="parquet")
+    export_store(study.place, tmp_path / "first.parquet", to="parquet")
+    assert import_store(tmp_path / "third.parquet", tmp_path / "again.db") == 4
+    for source in ("third.parquet", "again.db"):
+        with pytest.raises(InputError, match=r"' is of rung 3 and '.*first.parquet' of rung 1"):
+            read_sources([tmp_path / "first.parquet", tmp_path / source], None)
     assert [verdict.names for verdict in third.verdicts()] == [("anynetx_a", "anynetx_e")]  # all are in it: samples
     said = netspace("run", "out/rungs/3", cwd=tmp_path, check=2).stderr
     assert "rung.number (=3): a rung is trained by its study" in said
@@ -307,6 +323,15 @@ def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path
     assert "Rungs 1 and 2, 4 networks in both: no correlation is told" in page
     with Store.open(tmp_path / "out" / "rungs" / "2") as store:
         assert store.facts["rows"]["Rung"].startswith("2 of 3: 2 epochs of 20 % of the images, batches of 50, from the")
+
+
+def test_a_rung_by_itself_finds_the_data_that_it_shares(whole):
+    study, (second, third), _ = whole
+    assert shared_pack(study.spec.data, second.folder) == study.folder / "data"
+    assert shared_pack(third.spec.data, third.folder) is shared_pack(study.spec.data, study.folder) is None  # their own
+    of_second, of_third = (Study.open(rung.folder).data().fingerprint for rung in (second, third))
+    assert of_second == study.data().fingerprint != of_third
+    assert pick(second.folder).best_limits is not None
 
 
 def test_the_size_of_kept_weights_is_told(whole, tmp_path, capsys):

@@ -1,6 +1,9 @@
 """Writing files so that no reader ever meets half of one."""
 
+import contextlib
 import os
+import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,15 +11,18 @@ from typing import BinaryIO
 
 from netspace.faults import passing
 
+ABANDONED = 3600.0
+"""How long [s] a file that is written aside must rest before it counts as left by a process that was killed."""
+
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` for writing that takes its place, whole and on disk, when the block ends.
 
-    When the block fails nothing is left behind. The name holds the process id, so that two processes never
-    write into one file.
+    When the block fails nothing is left behind. The name holds host and process, so that no two ever write into one
+    file, be it on a disk that hosts share.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         with open(aside, "wb") as file:
             yield file
@@ -27,3 +33,11 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
         passing("renamed")
     finally:
         aside.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what killed processes left half written in a folder, and nothing that another may be writing now."""
+    for path in folder.glob(".*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                path.unlink()

@@ -23,7 +23,7 @@ from netspace.study_file import StudySpec
 from netspace.training.device import CPU
 from netspace.training.trial import Trial
 
-TO_IMPORT = {"torch": ("netspace.backends.torch_training",)}
+TO_IMPORT = {"torch": ("netspace.backends.torch_training", "netspace.running")}
 """What a backend's workers may import before they are set up; others ask the environment at their first import."""
 
 SEEN = "CUDA_VISIBLE_DEVICES"

@@ -26,7 +26,6 @@ from netspace.storage.population import Population
 from netspace.study import Study
 from netspace.training.data import Dataset
 from netspace.training.metrics import images_behind
-from netspace.training.packs import open_packed, reuse_or_load
 
 LEVEL = 0.95
 """The confidence of every limit."""
@@ -126,7 +125,8 @@ def pick(
     images = None if data is None else judging_images(data, populations[0].metric)
     best_limits = None
     if images is not None:
-        low, high = error_limits([lowest], images, level=LEVEL, together=len(inside))
+        kept = study.spec.rung.kept if study.spec.rung else 1.0  # the others were looked at, too
+        low, high = error_limits([lowest], images, level=LEVEL, together=round(len(inside) / kept))
         best_limits = float(low[0]), float(high[0])
     return Pick(
         study=study.spec.name,
@@ -164,9 +164,8 @@ def _named(populations: Sequence[Population], spaces: Sequence[str]) -> tuple[Po
 
 def _data(study: Study) -> Dataset | None:
     """Return the data that judged a study, from its pack or from their files; None where neither is to be had."""
-    packed = study.folder / "data"
     try:
-        return open_packed(packed) if packed.is_dir() else reuse_or_load(study.spec.data, packed)
+        return study.data()
     except DataError:
         return None
 

@@ -27,7 +27,7 @@ from netspace.study import Study
 from netspace.study_file import FINGERPRINT, LARGEST_SEED, StudySpec
 from netspace.study_text import study_text
 from netspace.training.last_weights import forget_weights, trials_kept
-from netspace.training.packs import open_packed, reuse_or_load
+from netspace.training.packs import PACK, open_packed, reuse_or_load
 
 
 class Rung(Study):
@@ -42,7 +42,7 @@ class Rung(Study):
             study_text(spec, [comment]),
             folder,
             place=first.place.inside(*step.place.folders),
-            pack_folder=former._pack_folder if spec.data == former.spec.data else folder / "data",
+            pack_folder=former._pack_folder if spec.data == former.spec.data else folder / PACK,
             settled_in=first.place,
         )
         self.former = former

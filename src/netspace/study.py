@@ -46,7 +46,7 @@ from netspace.telling import (
     undecided_spaces,
 )
 from netspace.training.data import Dataset
-from netspace.training.packs import open_packed, reuse_or_load
+from netspace.training.packs import PACK, open_packed, reuse_or_load, shared_pack
 
 if TYPE_CHECKING:
     from netspace.report import StudyReport
@@ -71,7 +71,7 @@ class Study:
         self.text = text
         self.folder = folder
         self.place = place or SqliteFile(path=folder / STORE_NAME)
-        self._pack_folder = pack_folder or folder / "data"
+        self._pack_folder = pack_folder or folder / PACK
         self._settled_in = settled_in or self.place
         self.weights = folder / "weights"
         self._fallback: str | None = None
@@ -112,7 +112,8 @@ class Study:
         with Store.open(place) as store:
             text, stored, growth = store.text, store.study, growing.growth_among(store.facts)
         spec = parse_study(text, f"the study file in {place.name!r}")
-        return cls(as_settled(spec, stored), text, folder, place=place, growth=growth)
+        pack_folder = shared_pack(spec.data, folder)
+        return cls(as_settled(spec, stored), text, folder, place=place, pack_folder=pack_folder, growth=growth)
 
     @property
     def store_path(self) -> Path:
@@ -161,7 +162,7 @@ class Study:
                 raise StudyFileError(f"[checks], {name}: {problem}") from None
 
         def load(rung: Step) -> Dataset:
-            folder = self.folder.joinpath(*rung.place.folders, "data")
+            folder = self.folder.joinpath(*rung.place.folders, PACK)
             return reuse_or_load(rung.data, folder, data_dir=data_dir, allow_download=allow_download)
 
         networks = [network for taken in drawn.samples.values() for network in taken.networks]
@@ -291,6 +292,11 @@ class Study:
                     found[number] = store.populations()
         return found
 
+    def data(self) -> Dataset:
+        """Return the images of this study, from its pack or from their files. Raises: DataError."""
+        folder = self._pack_folder
+        return open_packed(folder) if folder.is_dir() else reuse_or_load(self.spec.data, folder)
+
     def censuses(self) -> dict[str, Sample]:
         """Return many fresh networks of every space inside the budget, by another seed than the study's; drawn once.
 
@@ -298,8 +304,7 @@ class Study:
         """
         if self._censuses:
             return self._censuses
-        packed = self._pack_folder.is_dir()
-        data = open_packed(self._pack_folder) if packed else reuse_or_load(self.spec.data, self._pack_folder)
+        data = self.data()
         spaces = self.spec.design_spaces(
             num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
         )

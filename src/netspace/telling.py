@@ -1,6 +1,5 @@
 """What a study tells: its verdicts, how the assumptions stand, and all that its page says, by the terms of its file."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from netspace.stats.assisted import FEWEST
 from netspace.stats.planning import fewest_networks
 from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
+from netspace.storage.rows import marks_of
 from netspace.storage.store import Store
 from netspace.study_choices import ComparisonChoice
 from netspace.study_file import StudySpec, plan_of_looks
@@ -218,7 +218,7 @@ def tell(
         populations=populations,
         verdicts=beside_covariates(verdicts, assisted),
         assisted=tuple(map(assisted_sentence, assisted)),
-        planned_looks=json.dumps(plan_of_looks(spec.identity())) if spec.looks else "",
+        marks=marks_of(spec.identity()),
         facts=facts["rows"] | {"Backend": "; ".join(backend) or spec.backend},
         notes=(*facts["notes"], *_unlike_their_trials(populations)),
         ranges=tuple(row for population in populations for row in range_rows(population, SHARE)),

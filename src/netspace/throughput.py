@@ -21,7 +21,7 @@ from netspace.storage.store import Store
 from netspace.study import Study
 from netspace.study_file import StudySpec
 from netspace.study_text import study_text
-from netspace.training.packs import pack
+from netspace.training.packs import PACK, pack
 
 USUAL = "usual"
 WAYS = (USUAL, "float32 torch", "float32 native", "bfloat16 torch", "bfloat16 blocked", "bfloat16 native")
@@ -71,7 +71,7 @@ def measure(
     """
     drawn = study.draw(data_dir=data_dir, allow_download=allow_download)
     with tempfile.TemporaryDirectory(prefix="netspace-bench-") as folder:
-        packed = Path(folder) / "data"
+        packed = Path(folder) / PACK
         pack(drawn.data, packed)
         usual = {loaders: _usual(drawn, study.spec, packed, loaders) for loaders in LOADERS}
         seconds: dict[str, list[float]] = {way: [] for way in ways}

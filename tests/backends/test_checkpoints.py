@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import platform
 
 import pytest
 import torch
@@ -128,7 +129,7 @@ def test_a_save_that_fails_leaves_no_mixture_of_two_networks(folder):
     other = dataclasses.replace(SPEC, num_classes=7)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     # A folder stands where the last file would be written aside, and nothing has been touched yet.
-    blocked = folder / f".network.json.{os.getpid()}.part"
+    blocked = folder / f".network.json.{platform.node()}.{os.getpid()}.part"
     blocked.mkdir()
     with pytest.raises(CheckpointError, match="cannot be written"):
         ns.save(ns.build(other), folder, result=RESULT)

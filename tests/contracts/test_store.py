@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from netspace.errors import ExecutionError, StoreError, StoreInUseError
+from netspace.merging import merge_stores
 from netspace.storage import tables
 from netspace.storage.address import place_of
 from netspace.storage.export import export_store, import_store
-from netspace.storage.merging import merge_stores
 from netspace.storage.sqlite import Memory
 from netspace.storage.store import Entry, Store
 from netspace.storage.tables import ATTEMPTS, SCHEMA_VERSION

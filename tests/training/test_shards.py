@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import time
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from netspace.errors import DataError, ExecutionError
+from netspace.files import ABANDONED
 from netspace.training.data import SPLITS, DataChoice, load
 from netspace.training.decoding import EncodedImage, Target
 from netspace.training.decoding_shards import Room, decode_in_shards
@@ -221,12 +223,14 @@ class TestInterrupted:
             reuse_or_load(choice(folder), tmp_path, room=small(tmp_path, told=stop))
         first, *_ = shard_files(tmp_path)
         stamp = first.stat().st_mtime_ns
-        (first.parent / ".training-5-000003.npy.1.part").write_bytes(b"of a worker that was killed")
+        for name, age in ((".training-5-000003.npy.here.1.part", 2 * ABANDONED), (".a.npy.elsewhere.1.part", 0.0)):
+            (first.parent / name).write_bytes(b"of a worker that was killed, or of one that writes")
+            os.utime(first.parent / name, (time.time() - age,) * 2)
         said = []
         load_packed(choice(folder), tmp_path, room=small(tmp_path, told=lambda *told: said.append(told)))
         assert said in ([(10, 24), (15, 24), (20, 24), (24, 24)], [(15, 24), (20, 24), (24, 24)])
         assert first.stat().st_mtime_ns == stamp
-        assert list(first.parent.glob(".*")) == []
+        assert [path.name for path in first.parent.glob(".*")] == [".a.npy.elsewhere.1.part"]
         same(open_packed(tmp_path), load(choice(folder)))
 
     def test_disk_that_fills_up(self, folder, tmp_path):

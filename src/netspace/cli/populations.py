@@ -11,6 +11,7 @@ from netspace.cli.options import Where
 from netspace.errors import InputError
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
+    from netspace.ladder import RungPlace
     from netspace.stats import Verdict
     from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
@@ -50,6 +51,14 @@ def read_table(source: Path, column: "ErrorColumn | None") -> "Reading":
     return reading
 
 
+def rung_of(table: "Reading") -> "RungPlace | None":
+    """Return which rung of another study a table's is, where its rows say so. Raises: InputError."""
+    from netspace import values
+    from netspace.ladder import RungPlace
+
+    return None if table.rung is None else values.from_dict(RungPlace, table.rung, where="study_rung")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """Populations, the verdict of every pair that has results, and the looks at which it was judged, if planned.
@@ -85,16 +94,19 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
         if is_table(source):
             table = read_table(source, column)
             planned = table.planned_looks is not None
+            rung = rung_of(table)
             if planned and len(sources) == 1:
                 return _at_looks(source, table, normalised)
             found += [(source.name, population) for population in table.populations]
         else:
             study = Study.open(source)
-            check_sampled(study.spec.rung, f"a comparison with {str(source)!r}")
-            rungs[str(source)] = study.spec.rung.number if study.spec.rung else 1
+            rung = study.spec.rung
             planned = bool(study.spec.looks)
             terms[source] = study.spec.comparison.terms
             found += [(study.folder.resolve().name, population) for population in study.populations()]
+        check_sampled(rung, f"a comparison with {str(source)!r}")
+        if not is_table(source) or rung or table.of_store:
+            rungs[str(source)] = rung.number if rung else 1
         if planned:
             raise InputError(
                 f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"

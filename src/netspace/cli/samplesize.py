@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Where, where
-from netspace.cli.populations import error_column, is_table, read_table
+from netspace.cli.populations import error_column, is_table, read_table, rung_of
 from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.errors import InputError
 from netspace.ladder import check_sampled
@@ -72,7 +72,9 @@ def samplesize(
     study: Study | None = None
     populations: Sequence[Population | Outcomes] = ()
     if store is not None and is_table(store):
-        populations = read_table(store, column).populations
+        table = read_table(store, column)
+        check_sampled(rung_of(table), "a pilot")
+        populations = table.populations
     elif store is not None:
         study = Study.open(store)
         check_sampled(study.spec.rung, "a pilot")

@@ -86,13 +86,16 @@ class ProcessExecutor:
                 over = asked is not None and time.monotonic() - asked >= self.limits.grace
                 busy = {worker.connection: worker for worker in workers if worker.task}
                 patience = due - time.monotonic() if events else POLL_SECONDS
+                unusable: ExecutionError | None = None
                 for ready in wait(list(busy), timeout=0 if over else max(0.0, min(patience, POLL_SECONDS))):
                     try:
                         events += busy[ready].receive()  # type: ignore[index]
-                    except ExecutionError:
-                        if events:
-                            yield events  # what came with it is not lost
-                        raise
+                    except ExecutionError as problem:
+                        unusable = problem
+                if unusable is not None:
+                    if events:
+                        yield events  # what came with it is not lost
+                    raise unusable
                 now = time.monotonic()
                 away, looked = now - looked, now
                 for worker in busy.values():

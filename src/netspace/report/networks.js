@@ -222,7 +222,7 @@ class Networks {
       space: this.spaces[table.space[i]].name,
       ...Object.fromEntries(plain.map((name) => [name, table[name][i]])),
       spec: this.spec(i),
-      ...(table.planned_looks && { planned_looks: table.planned_looks }),
+      ...table.marks,
     };
   }
 
@@ -237,9 +237,10 @@ class Networks {
     };
     const stages = this.columns.filter(({ saved }) => saved);
     const records = this.kept.map((i) => {
-      const { reason, spec, planned_looks, ...plain } = this.record(i);
+      const { reason, spec, ...plain } = this.record(i);
+      for (const name of Object.keys(this.table.marks)) delete plain[name];
       const lists = Object.fromEntries(stages.map(({ saved, shown }) => [saved, shown(i)]));
-      return { ...plain, ...lists, reason, spec, ...(planned_looks && { planned_looks }) };
+      return { ...plain, ...lists, reason, spec, ...this.table.marks };
     });
     const names = Object.keys(records[0] ?? { space: "", digest: "" });
     return [names, ...records.map((record) => Object.values(record).map(cell))].map((row) => row.join(",") + "\n").join("");

@@ -3,8 +3,9 @@
 import base64
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from netspace.findings import readings
@@ -13,11 +14,11 @@ from netspace.networks.spec import NetworkSpec
 from netspace.privacy import discreet
 from netspace.report.wording import listed, printable
 from netspace.storage.population import Population
-from netspace.storage.rows import PLANNED_LOOKS
 from netspace.storage.table_files import parquet_bytes
 from netspace.training.trial import TrialResult
 
 Columns = dict[str, list[Any]]
+NONE: Mapping[str, str] = MappingProxyType({})
 
 MOST_EMBEDDED = 5_000
 """Networks above which the Parquet file, about 90 bytes each, is beside the page only and not inside it as well."""
@@ -33,10 +34,10 @@ class Entry:
     result: TrialResult | None
 
 
-def columns(populations: Sequence[Population], planned_looks: str = "") -> Columns:
+def columns(populations: Sequence[Population], marks: Mapping[str, str] = NONE) -> Columns:
     """Return a column per field, a row per network: what failed or waits has no error, and a status that says so.
 
-    A study that plans its looks has the plan in every row: whoever compares the rows is told.
+    `marks` of the study stand in every row: whoever compares the rows is told.
     """
     entries = _entries(populations)
     stages = {
@@ -52,11 +53,11 @@ def columns(populations: Sequence[Population], planned_looks: str = "") -> Colum
         **stages,
         "reason": [entry.result and entry.result.reason and discreet(entry.result.reason) for entry in entries],
         "spec": [_spec(entry.spec.to_dict()) for entry in entries],
-        **({PLANNED_LOOKS: [planned_looks] * len(entries)} if planned_looks else {}),
+        **{name: [mark] * len(entries) for name, mark in marks.items()},
     }
 
 
-def packed(populations: Sequence[Population], planned_looks: str = "") -> str:
+def packed(populations: Sequence[Population], marks: Mapping[str, str] = NONE) -> str:
     """Return the table for the page: compressed JSON in base64, where what specs have in common stands once.
 
     A spec is its frame (`frames[frame[i]]`) and the numbers of its stages in the order of `fields`.
@@ -81,17 +82,17 @@ def packed(populations: Sequence[Population], planned_looks: str = "") -> str:
         **_results(entries),
         **_costs(populations),
         "reason": [entry.result and entry.result.reason and printable(entry.result.reason) for entry in entries],
-        PLANNED_LOOKS: planned_looks,
+        "marks": dict(marks),
     }
     content = json.dumps(table, separators=(",", ":"), allow_nan=False).encode()
     return base64.b64encode(gzip.compress(content, mtime=0)).decode()
 
 
-def embedded_parquet(populations: Sequence[Population], planned_looks: str = "") -> str:
+def embedded_parquet(populations: Sequence[Population], marks: Mapping[str, str] = NONE) -> str:
     """Return the Parquet file in base64, empty above `MOST_EMBEDDED` networks."""
     if sum(map(len, populations)) > MOST_EMBEDDED:
         return ""
-    return base64.b64encode(parquet_bytes(columns(populations, planned_looks))).decode()
+    return base64.b64encode(parquet_bytes(columns(populations, marks))).decode()
 
 
 def _entries(populations: Sequence[Population]) -> list[Entry]:

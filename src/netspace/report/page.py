@@ -5,7 +5,7 @@ All of it can be read without the script, which adds what a reader does: point, 
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from netspace.findings import readings
@@ -34,10 +34,10 @@ _SIGNS = {Standing.HOLDS: ("holds", "✓"), Standing.FAILS: ("fails", "✗"), St
 class StudyReport:
     """All that the page says: `study_text` is the whole study file, `facts` rows such as the data set.
 
-    `assisted` are sentences on what covariates tell of pairs of spaces; `planned_looks` is JSON for the tables, empty
-    where the study is judged once. `ranges` are rows of `findings.ranges`; without
-    `importance` nothing is said of what matters. `pairs` are those that the study names. `rungs` are rows of words
-    below their titles, of a study that is the first of several, and `said_by_rungs` sentences on them.
+    `assisted` are sentences on what covariates tell of pairs of spaces; `marks` are for the tables, see
+    `storage.rows.marks_of`. `ranges` are rows of `findings.ranges`; without `importance` nothing is said of what
+    matters. `pairs` are those that the study names. `rungs` are rows of words below their titles, of a study that is
+    the first of several, and `said_by_rungs` sentences on them.
     """
 
     title: str
@@ -45,7 +45,7 @@ class StudyReport:
     populations: tuple[Population, ...]
     verdicts: tuple[Verdict, ...] = ()
     assisted: tuple[str, ...] = ()
-    planned_looks: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str]
     notes: tuple[str, ...] = ()
     ranges: tuple[Mapping[str, Any], ...] = ()
@@ -104,7 +104,7 @@ def render(report: StudyReport, *, version: str = "") -> str:
         study_text=printable(report.study_text),
         study_lines=len(report.study_text.splitlines()),
         study_open=len(report.study_text.splitlines()) <= _OPEN_LINES,
-        **_script(populations, report.planned_looks),
+        **_script(populations, report.marks),
     )
 
 
@@ -166,14 +166,14 @@ def _assumption(one: Assumption) -> dict[str, Any]:
     }
 
 
-def _script(populations: Sequence[Population], planned_looks: str) -> dict[str, Any]:
+def _script(populations: Sequence[Population], marks: Mapping[str, str]) -> dict[str, Any]:
     """Return what the script reads: curves, all networks, and these as Parquet where that is small."""
     from markupsafe import Markup
 
     return {
         "data": Markup(as_json(script_data(populations))),
-        "networks": networks.packed(populations, planned_looks),
-        "parquet": networks.embedded_parquet(populations, planned_looks),
+        "networks": networks.packed(populations, marks),
+        "parquet": networks.embedded_parquet(populations, marks),
     }
 
 

@@ -43,7 +43,7 @@ class Edition:
     @property
     def table(self) -> networks.Columns:
         """All networks, a row each."""
-        return networks.columns(self.report.populations, self.report.planned_looks)
+        return networks.columns(self.report.populations, self.report.marks)
 
 
 class Press:

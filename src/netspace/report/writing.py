@@ -40,7 +40,7 @@ def _files(report: StudyReport) -> Iterator[tuple[str, bytes]]:
     """Yield the name and the content of each file."""
     populations = report.populations
     yield "report.html", render(report).encode()
-    table = networks.columns(populations, report.planned_looks)
+    table = networks.columns(populations, report.marks)
     yield "networks.csv", csv_bytes(table)
     yield "networks.parquet", parquet_bytes(table)
     drawn: dict[str, Callable[[], Figure]] = {

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from netspace.errors import InputError
 from netspace.stats.better_of_two import better_of_two
@@ -78,7 +78,7 @@ class AssistedSample:
 
         median = quantile(0.5)
         variance = self.variance((self.errors <= median).astype(np.float64), 1.0)
-        reach = float(stats.t.ppf((1.0 + level) / 2.0, self.freedom)) * math.sqrt(variance)
+        reach = float(scipy.stats.t.ppf((1.0 + level) / 2.0, self.freedom)) * math.sqrt(variance)
         low = quantile(0.5 - reach) if reach < 0.5 else 0.0
         return median, low, quantile(0.5 + reach) if reach < 0.5 else math.inf
 
@@ -130,7 +130,7 @@ def assist(spaces: Mapping[str, Known]) -> dict[str, AssistedSample]:
     """
     errors = {name: checked_errors(one.errors, f"errors of {name}") for name, one in spaces.items()}
     tables = standardised(spaces)
-    every = stats.rankdata(np.concatenate(list(errors.values()))) / sum(one.size for one in errors.values())
+    every = scipy.stats.rankdata(np.concatenate(list(errors.values()))) / sum(one.size for one in errors.values())
     ranks = dict(zip(errors, np.split(every, np.cumsum([one.size for one in errors.values()])[:-1]), strict=True))
     enough = [name for name, one in errors.items() if one.size >= FEWEST]
     columns = next(iter(tables.values()))[0].shape[1]
@@ -187,7 +187,7 @@ def assisted_difference(a: AssistedSample, b: AssistedSample, *, level: float = 
     variance = variance_a + variance_b
     error = math.sqrt(variance)
     freedom = variance**2 / (variance_a**2 / a.freedom + variance_b**2 / b.freedom)
-    reach = float(stats.t.ppf((1.0 + level) / 2.0, freedom)) * error
+    reach = float(scipy.stats.t.ppf((1.0 + level) / 2.0, freedom)) * error
     score = (better - 0.5) / error
     medians = a.median(level), b.median(level)
     difference, *limits = joined_limits(*medians)
@@ -197,8 +197,8 @@ def assisted_difference(a: AssistedSample, b: AssistedSample, *, level: float = 
         better=min(max(better, 0.0), 1.0),
         standard_error=error,
         interval=(max(better - reach, 0.0), min(better + reach, 1.0)),
-        p_a_better=float(stats.t.sf(score, freedom)),
-        p_b_better=float(stats.t.cdf(score, freedom)),
+        p_a_better=float(scipy.stats.t.sf(score, freedom)),
+        p_b_better=float(scipy.stats.t.cdf(score, freedom)),
         median_difference=difference if difference is not None and math.isfinite(difference) else None,
         median_interval=(limits[0], limits[1]),
         explained=(a.explained, b.explained),

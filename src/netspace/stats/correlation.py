@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from netspace.errors import InputError
 
@@ -43,7 +44,7 @@ def rank_correlation(x: ArrayLike, y: ArrayLike) -> RankCorrelation | None:
     n = first.size
     if n < FEWEST or np.unique(first).size == 1 or np.unique(second).size == 1:
         return None
-    value = float(np.corrcoef(stats.rankdata(first), stats.rankdata(second))[0, 1])
+    value = float(np.corrcoef(scipy.stats.rankdata(first), scipy.stats.rankdata(second))[0, 1])
     # At 1 exactly z would be infinite.
     value = min(max(value, -1.0), 1.0)
     z = math.atanh(min(max(value, -1.0 + 1e-12), 1.0 - 1e-12))

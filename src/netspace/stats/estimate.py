@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+import scipy
 
 from netspace.stats.edf import FloatArray
 
@@ -25,4 +25,4 @@ def jackknife_half_width(leave_one_out: FloatArray, level: float) -> float:
     """
     n = leave_one_out.size
     spread = float(leave_one_out.std(ddof=0)) * math.sqrt(n - 1)
-    return float(stats.t.ppf((1.0 + level) / 2.0, n - 1)) * spread
+    return float(scipy.stats.t.ppf((1.0 + level) / 2.0, n - 1)) * spread

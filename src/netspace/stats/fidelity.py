@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from netspace.errors import InputError
 from netspace.stats.edf import FloatArray, checked_errors
@@ -107,7 +107,7 @@ def noise_ceiling(cheap_repeats: float, dear_repeats: float = 1.0) -> float:
 
 def _signs(errors: FloatArray) -> FloatArray:
     """Return how each pair of networks is ordered: (networks, networks), 1, 0 or -1."""
-    ranks = stats.rankdata(errors)
+    ranks = scipy.stats.rankdata(errors)
     return np.asarray(np.sign(ranks[None, :] - ranks[:, None]), dtype=np.float64)
 
 
@@ -141,7 +141,7 @@ def _correlation(value: float, without: FloatArray, normal: float, level: float)
     n = without.size
     most = 1.0 - 2.0 / (n * (n - 1))  # as if half of one pair were out of order: a perfect sample is no perfect truth
     z, each = (np.arctanh(np.clip(x, -most, most)) for x in (value, without))
-    half = max(jackknife_half_width(each, level), float(stats.norm.ppf((1.0 + level) / 2.0)) * normal)
+    half = max(jackknife_half_width(each, level), float(scipy.stats.norm.ppf((1.0 + level) / 2.0)) * normal)
     return Estimate(value=value, low=float(np.tanh(z - half)), high=max(float(np.tanh(z + half)), value))
 
 
@@ -154,6 +154,6 @@ def _in_top(errors: FloatArray, top: int) -> FloatArray:
 
 def _share(hits: float, trials: int, level: float) -> Estimate:
     tail = (1.0 - level) / 2.0
-    low = 0.0 if hits <= 0.0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
-    high = 1.0 if hits >= trials else float(stats.beta.ppf(1.0 - tail, hits + 1, trials - hits))
+    low = 0.0 if hits <= 0.0 else float(scipy.stats.beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits >= trials else float(scipy.stats.beta.ppf(1.0 - tail, hits + 1, trials - hits))
     return Estimate(value=hits / trials, low=low, high=high)

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from netspace.errors import InputError
 from netspace.stats.columns import checked_columns
@@ -101,7 +102,7 @@ def forest_importance(
         return replace(told, refused=f"not enough data: {n} of {FEWEST} networks")
     if np.unique(checked).size == 1:
         return replace(told, refused="cannot tell: all networks have the same error")
-    ranks = stats.rankdata(checked) / n
+    ranks = scipy.stats.rankdata(checked) / n
     seeds = np.random.SeedSequence(seed).spawn(forests)
     losses = np.stack([_losses(columns, ranks, stratum, np.random.default_rng(one)) for one in seeds])
     losses /= ranks.var()

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import linalg, optimize, special, stats
+from scipy import linalg, optimize, special
 
 from netspace.errors import InputError
 from netspace.stats.columns import checked_columns
@@ -74,7 +75,7 @@ def interplay(groups: Mapping[str, ArrayLike], errors: ArrayLike, *, level: floa
     varying = [part for part in kept if np.any(part != part[0])]
     if n < FEWEST or np.unique(checked[:n]).size == 1 or len(varying) < 2:
         return None
-    scores = special.ndtri((stats.rankdata(checked[:n]) - 0.5) / n)
+    scores = special.ndtri((scipy.stats.rankdata(checked[:n]) - 0.5) / n)
     scores = (scores - scores.mean()) / scores.std()
     kernels = _kernels(varying)
     # From one share to the next the other variances change little, so that each fit begins at the last one.
@@ -106,7 +107,7 @@ def common_interplay(found: Sequence[Interplay], *, level: float = 0.95) -> Esti
 
 def _most_likely(losses: FloatArray, level: float) -> Estimate:
     """Return the most likely of `SHARES`, with the limits of the likelihood's profile."""
-    inside = np.flatnonzero(losses - losses.min() <= stats.chi2.ppf(level, 1) / 2.0)
+    inside = np.flatnonzero(losses - losses.min() <= scipy.stats.chi2.ppf(level, 1) / 2.0)
     low, high = max(int(inside[0]) - 1, 0), min(int(inside[-1]) + 1, len(SHARES) - 1)
     return Estimate(value=SHARES[int(losses.argmin())], low=SHARES[low], high=SHARES[high])
 
@@ -115,7 +116,7 @@ def _kernels(groups: list[FloatArray]) -> FloatArray:
     """Return how alike networks are in each group, and in the interplay of pairs: (groups + 1, networks, networks)."""
     mains = []
     for columns in groups:
-        ranks = stats.rankdata(columns, axis=0) / len(columns)
+        ranks = scipy.stats.rankdata(columns, axis=0) / len(columns)
         apart = np.square(ranks[:, None] - ranks[None]).mean(axis=2)
         mains.append(_centred(np.exp(-apart / (2.0 * REACH**2))))
     pairs = sum(one * other for one, other in itertools.combinations(mains, 2))

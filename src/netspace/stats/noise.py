@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import special, stats
+from scipy import special
 
 from netspace.errors import InputError
 from netspace.stats.edf import EDF, FloatArray, checked_errors
@@ -157,7 +158,7 @@ def _logs(squares: FloatArray) -> FloatArray:
 
 def _rank_repeat(errors: FloatArray) -> float | None:
     """Return the mean rank correlation of two seeds."""
-    ranks = stats.rankdata(errors, axis=0)
+    ranks = scipy.stats.rankdata(errors, axis=0)
     if (ranks == ranks[0]).all(axis=0).any():
         return None
     return float(

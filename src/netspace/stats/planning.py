@@ -8,7 +8,8 @@ import functools
 import math
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from netspace.stats.dominance import JointSteps
 
@@ -38,7 +39,7 @@ def networks_if_equal(margin: float, alpha: float) -> int:
     >>> networks_if_equal(0.10, 0.05)
     719
     """
-    reach = float(stats.kstwobign.ppf(POWER)) + 0.5 * _score(1.0 - alpha)
+    reach = float(scipy.stats.kstwobign.ppf(POWER)) + 0.5 * _score(1.0 - alpha)
     return max(math.ceil(2.0 * (reach / margin) ** 2), fewest_networks(margin, alpha))
 
 

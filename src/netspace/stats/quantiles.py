@@ -7,7 +7,7 @@ network (`inf`) is one more order statistic. Where networks have weights, the ef
 import functools
 import math
 
-from scipy import stats
+import scipy
 
 from netspace.stats.edf import EDF
 
@@ -64,4 +64,4 @@ def _limit_ranks(n: int, share: float, confidence: float) -> tuple[int, int]:
 
     The lower is the largest k with P(fewer than k of n errors are at most the quantile) <= 1 - confidence.
     """
-    return int(stats.binom.ppf(1.0 - confidence, n, share)), int(stats.binom.ppf(confidence, n, share)) + 1
+    return int(scipy.stats.binom.ppf(1.0 - confidence, n, share)), int(scipy.stats.binom.ppf(confidence, n, share)) + 1

@@ -12,7 +12,7 @@ The release of Radosavovic et al. 2019 (github.com/facebookresearch/nds) is know
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from netspace.errors import InputError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.storage.outcomes import FloatArray, Outcomes
 from netspace.storage.population import Population
-from netspace.storage.rows import PLANNED_LOOKS, WAITING, is_store_table, populations_of
+from netspace.storage.rows import PLANNED_LOOKS, STUDY_RUNG, WAITING, is_store_table, populations_of
 from netspace.storage.table_files import read_columns
 
 STATUSES = ("finished", "diverged", "failed", WAITING)
@@ -46,12 +46,19 @@ class ErrorColumn:
 class Reading:
     """The populations of a file, and in one sentence what was taken for what.
 
-    `planned_looks` holds `networks` and `comparison` of a study that plans its looks, at which alone it may be judged.
+    `planned_looks` holds `networks` and `comparison` of a study that plans its looks, at which alone it may be judged;
+    `rung` is which one of another study it is, as plain data, where the rows name it.
     """
 
     populations: tuple[Population, ...] | tuple[Outcomes, ...]
     told: str
     planned_looks: Mapping[str, Any] | None = None
+    rung: Mapping[str, Any] | None = None
+
+    @property
+    def of_store(self) -> bool:
+        """Whether it is a whole store's: then rows that name no rung are of the first."""
+        return all(isinstance(one, Population) for one in self.populations)
 
 
 def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
@@ -64,11 +71,11 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
     """
     columns, _ = read_columns(path)
     try:
-        plan = _planned_looks(columns)
+        plan, rung = _planned_looks(columns), _rung(columns)
         if is_store_table(columns):
             found = populations_of(columns)
             told = f"{path}: {_counted(found)}, an export of a store"
-            return Reading(populations=found, told=told, planned_looks=plan)
+            return Reading(populations=found, told=told, planned_looks=plan, rung=rung)
         if plan is not None:
             raise InputError(
                 f"{PLANNED_LOOKS}: a study that plans its looks is judged at these alone, which takes all columns of "
@@ -78,7 +85,8 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
             if column is None or column.name not in columns:
                 column = ErrorColumn(name="min_test_top1", percent=True)
             columns = _nds_columns(columns, column.name)
-        return _read(path, columns, column or ErrorColumn())
+        columns = {name: cells for name, cells in columns.items() if name != STUDY_RUNG}
+        return replace(_read(path, columns, column or ErrorColumn()), rung=rung)
     except InputError as problem:
         raise InputError(f"file {str(path)!r}: {problem}") from None
 
@@ -128,6 +136,18 @@ def _planned_looks(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None
     if type(networks) is not int:
         raise InputError(f"{PLANNED_LOOKS}: networks (={networks!r}) must be a whole number; export the store again")
     return {"networks": networks, "comparison": comparison}
+
+
+def _rung(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None:
+    """Return the rung that every row names; None where none does."""
+    named = set(columns.get(STUDY_RUNG, [None]))
+    if named == {None}:
+        return None
+    try:
+        (one,) = named
+        return dict(json.loads(one))
+    except (TypeError, ValueError):
+        raise InputError(f"{STUDY_RUNG} must hold the same rung in every row; export the store again") from None
 
 
 def _errors(columns: Mapping[str, list[Any]], column: ErrorColumn) -> FloatArray:

@@ -4,7 +4,8 @@ Columns: `space`, `position`, `draw` (the number of the raw draw), `digest`, `tr
 complexity; `status` (also "waiting"), `error`, `seconds`, `images`, `reason`; what was drawn (`depth[0]`,
 `width_slope`), and what that became (`realised_width[0]`, after widths were adjusted to group widths); `versions` of
 what trained it; the learning curve as four lists; `spec`. No number in it is NaN or infinite. A study that plans its
-looks has the plan in every row, `planned_looks`, since whoever compares the rows must judge them at these looks.
+looks has the plan in every row, `planned_looks`, since whoever compares the rows must judge them at these looks; one
+that is a rung of another says which in `study_rung`, since only equal rungs are compared.
 """
 
 import json
@@ -30,6 +31,8 @@ CURVE = {"epoch": "int64", "training_loss": "float64", "validation_error": "floa
 WAITING = "waiting"
 PLANNED_LOOKS = "planned_looks"
 """The column of a study that plans its looks: as JSON, its `networks` and its `comparison`."""
+STUDY_RUNG = "study_rung"
+"""The column of a study that is a rung after the first: as JSON, its `RungPlace`."""
 
 _TEXT = ("space", "digest", "trial", "status", "reason")
 _OUTCOME = ("status", "error", "seconds", "images", "reason")
@@ -64,10 +67,19 @@ def store_columns(store: Store) -> dict[str, list[Any]]:
         columns[name] = whole([row.get(name) for row in drawn])
     for name in sorted({name for row in rows for name in row if name.startswith(REALISED)}, key=_order):
         columns[name] = [row.get(name) for row in rows]
-    if "comparison" in store.study:
-        plan = json.dumps({name: store.study[name] for name in ("networks", "comparison")})
-        columns[PLANNED_LOOKS] = [plan] * len(rows)
+    for name, mark in marks_of(store.study).items():
+        columns[name] = [mark] * len(rows)
     return columns | {name: [row[name] for row in rows] for name in _LAST}
+
+
+def marks_of(identity: Mapping[str, Any]) -> dict[str, str]:
+    """Return what every row says of its study, by the name of the column: what whoever compares the rows must know."""
+    marks = {}
+    if "comparison" in identity:
+        marks[PLANNED_LOOKS] = json.dumps({name: identity[name] for name in ("networks", "comparison")})
+    if identity.get("rung"):
+        marks[STUDY_RUNG] = json.dumps(identity["rung"])
+    return marks
 
 
 def is_store_table(columns: Mapping[str, Any]) -> bool:
@@ -77,7 +89,7 @@ def is_store_table(columns: Mapping[str, Any]) -> bool:
 
 def drawn_names(columns: Mapping[str, Any]) -> list[str]:
     """Return the columns of a store that hold what was drawn."""
-    others = (*_FIRST, *_LAST, PLANNED_LOOKS)
+    others = (*_FIRST, *_LAST, PLANNED_LOOKS, STUDY_RUNG)
     return [name for name in columns if name not in others and not name.startswith(REALISED)]
 
 

@@ -21,7 +21,7 @@ from netspace import values
 from netspace.errors import DataError, ExecutionError, InputError
 from netspace.execution.executor import Crashed, Failed, Overran, Report, Task, Work
 from netspace.execution.processes import ProcessExecutor
-from netspace.files import written_aside
+from netspace.files import remove_abandoned, written_aside
 from netspace.machine import memory, usable_cores
 from netspace.training.decoding import Decoded, EncodedImage, Target, decode
 from netspace.training.shards import SHARD_BYTES, Shard, Shards, mapped, pixel_digest
@@ -142,8 +142,7 @@ def decode_in_shards(
                 missing -= waiting[event.key].count
                 if room.told is not None:
                     room.told(total - missing, total)
-    for left in inside.glob(".*.part"):  # of workers that were killed
-        left.unlink(missing_ok=True)
+    remove_abandoned(inside)
     return {split: _together(folder, found, target) for split, found in jobs.items()}
 
 

@@ -43,10 +43,15 @@ def kept_weights(folder: Path, trial: str) -> Arrays:
     try:
         path = next(folder.glob(f"{trial}.*{SUFFIX}"))
         content = path.read_bytes()
-    except (StopIteration, OSError):
+    except (StopIteration, FileNotFoundError):
         raise CheckpointError(
             f"the weights of trial {trial}, from which this one begins, are not in {folder.name}/ (a training that "
             "diverged or failed leaves none)"
+        ) from None
+    except OSError as problem:
+        raise CheckpointError(
+            f"the weights of trial {trial}, from which this one begins, cannot be read from {folder.name}/ "
+            f"({problem.strerror})"
         ) from None
     try:
         if f".{content_name(content)}." not in path.name:

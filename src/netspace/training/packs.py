@@ -35,6 +35,9 @@ from netspace.training.decoding_shards import Room
 from netspace.training.shards import Shard, Shards, mapped
 from netspace.training.splits import Split
 
+PACK = "data"
+"""The folder of a study that holds its pack."""
+
 _RECORD = "data.json"
 _ARRAY = re.compile(r"(training|validation|test)-(images|labels|rows)-[0-9a-f]{32}\.npy")
 _DECODED = re.compile(r"decoded-[0-9a-f]{32}")
@@ -163,6 +166,18 @@ def packed_choice(folder: Path) -> DataChoice | None:
         return _Record.read(folder).choice
     except DataError:
         return None
+
+
+def shared_pack(choice: DataChoice, folder: Path) -> Path | None:
+    """Return the pack that a study's folder shares with the study around it, whose check or rung it is; None without.
+
+    Such a study lies two folders down, and a rung may share the pack of another rung.
+    """
+    around = folder.parent.parent / PACK
+    if (folder / PACK).is_dir() or packed_choice(around) is None:
+        return None
+    others = (around, *sorted(folder.parent.glob(f"*/{PACK}")))
+    return next((other for other in others if packed_choice(other) == choice), None)
 
 
 def check_packed(folder: Path) -> None:

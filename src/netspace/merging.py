@@ -5,6 +5,7 @@ from pathlib import Path
 
 from netspace import values
 from netspace.errors import StoreError
+from netspace.growing import growth_among, remember
 from netspace.storage.place import Place
 from netspace.storage.store import Store
 
@@ -13,12 +14,15 @@ def merge_stores(into: str | Path | Place, others: Sequence[str | Path | Place])
     """Add to a store what others of its study hold, and return how many of its trials have a result.
 
     What stands in `into` stands, then in the others by their order; doing it twice is harmless. The others are not
-    changed. Raises: StoreError where a store is of another study or drew other networks, before anything is written.
+    changed. A study that has grown in one of them has grown.
+    Raises: StoreError where a store is of another study or drew other networks, before anything is written.
     """
     with Store.open(into) as first:
         study, text, drawn = first.study, first.text, first.origins()
+        growths = [growth_among(first.facts)]
     for where in others:
         with Store.open(where) as other:
+            growths.append(growth_among(other.facts))
             difference = values.first_difference(study, other.study)
             if difference is not None:
                 field, ours, theirs = difference
@@ -35,7 +39,9 @@ def merge_stores(into: str | Path | Place, others: Sequence[str | Path | Place])
                         "stores of one study are merged"
                     )
                 drawn[space] = max(known, (definition, trials), key=lambda one: len(one[1]))
+    growth = max(filter(None, growths), key=lambda one: one.since, default=None)
     with Store.create(into, study=study, text=text) as merged:
+        remember(merged, growth)
         for where in others:
             with Store.open(where) as other:
                 held, found = merged.origins(), other.origins()
