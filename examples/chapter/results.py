@@ -30,6 +30,7 @@ STUDIES = {
     "resnet_block": (("pairs",), ("compare",)),
     "mlp": (("pairs", "importance"), ("compare", "assumptions", "importance")),
     "regnety": (("edf",), ("compare",)),
+    "larger": (("pairs",), ("compare",)),
 }
 """Which figures of each study are kept, and which commands tell of it."""
 
