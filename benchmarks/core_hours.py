@@ -26,7 +26,7 @@ from netspace.findings.assisted import GROWTH, known_spaces
 from netspace.stats import AssistedDifference, Known, assist, assisted_difference, nominal_levels, planned_looks
 from netspace.stats.dominance import joint_steps, rank_test, somewhere_better_p_value
 from netspace.storage.population import Population
-from netspace.study import Study
+from netspace.studies.study import Study
 
 LEVEL, POWER = 0.05, 0.8
 STRATA = 5

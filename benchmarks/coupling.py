@@ -22,7 +22,7 @@ from netspace.spaces.sample import Sample, sample
 from netspace.stats import rank_correlation
 from netspace.stats.prediction import predicted_ranks, standardised
 from netspace.storage.population import Population
-from netspace.study import Study
+from netspace.studies.study import Study
 from netspace.training.data import Dataset
 from netspace.training.trial import Trial
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from netspace.study import Study
-from netspace.study_text import study_text
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 
 RISK, POWER = 0.05, 0.90
 

@@ -39,7 +39,7 @@ from netspace.errors import ExecutionError, StoreError
 from netspace.execution.executor import Done, Executor, InlineExecutor, Limits
 from netspace.execution.processes import ProcessExecutor
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.study import Study
 
 TEXT = """
 name = "faults"

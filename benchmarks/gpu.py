@@ -38,8 +38,8 @@ import torch
 from netspace import values
 from netspace.backends.torch_devices import find_device
 from netspace.errors import InputError
-from netspace.study import Drawn, Study
-from netspace.throughput import LOADERS
+from netspace.studies.study import Drawn, Study
+from netspace.studies.throughput import LOADERS
 from netspace.training.device import MEASURED
 from netspace.training.packs import pack
 from netspace.training.recipe import PRECISIONS, TrainingRecipe

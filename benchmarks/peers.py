@@ -31,7 +31,7 @@ from netspace.backends.torch_memory import MicroBatches
 from netspace.backends.torch_model import build
 from netspace.backends.torch_update import new_optimiser, take_step
 from netspace.networks.spec import NetworkSpec
-from netspace.study import Study
+from netspace.studies.study import Study
 from netspace.training.recipe import TrainingRecipe
 from tests.parity.originals import ABSENT, original
 

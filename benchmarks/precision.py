@@ -14,7 +14,7 @@ from pathlib import Path
 
 from netspace.backends import get_backend
 from netspace.spaces.budget import show_number
-from netspace.study import Study
+from netspace.studies.study import Study
 from netspace.training.recipe import PRECISIONS
 
 

@@ -35,9 +35,9 @@ from scipy import stats
 from netspace import values
 from netspace.errors import InputError, NetspaceError, did_you_mean
 from netspace.stats import Estimate, fidelity
-from netspace.study import Study
-from netspace.study_file import LARGEST_SEED, read_study
-from netspace.study_text import study_text
+from netspace.studies.spec import LARGEST_SEED, read_study
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 from netspace.training.recipe import TrainingRecipe, named_recipe
 from netspace.training.trial import TrialResult
 

@@ -26,12 +26,12 @@ from proxies import TURNS, Results, gain, limits, measured
 
 from netspace import values
 from netspace.errors import NetspaceError
-from netspace.ladder import FORMER, RungChoice
-from netspace.rungs import rungs_of
 from netspace.stats import Estimate, fidelity
-from netspace.study import Study
-from netspace.study_file import LARGEST_SEED, StudySpec, read_study
-from netspace.study_text import study_text
+from netspace.studies.ladder import FORMER, RungChoice
+from netspace.studies.rungs import rungs_of
+from netspace.studies.spec import LARGEST_SEED, StudySpec, read_study
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 from netspace.training.recipe import named_recipe
 
 FEWEST = 10

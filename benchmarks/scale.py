@@ -30,9 +30,9 @@ from netspace.backends import get_backend
 from netspace.execution.executor import Event, Setup, ShouldStop, Task
 from netspace.execution.processes import ProcessExecutor
 from netspace.report import write_report
-from netspace.running import StudyProgress
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.running import StudyProgress
+from netspace.studies.study import Study
 
 TEXT = """
 name = "scale"
@@ -138,7 +138,7 @@ def measure(networks: int, folder: Path, asked: argparse.Namespace) -> None:
                 trained.append(progress.trained)
 
         with Stubbed(asked.workers, asked.seconds, folder / "out" / "logs") as executor:
-            executor.prepare("stub_training", "netspace.running")
+            executor.prepare("stub_training", "netspace.studies.running")
             done = Study.open(file, output=folder / "out").run(executor=executor, on_progress=on_progress)
         told["now"] = done.trained
         told.setdefault("commits", done.trained / max(1, len(trained) - 1))

@@ -16,13 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from netspace.preparing import untrained
 from netspace.spaces.catalog import space
 from netspace.spaces.sample import sample
 from netspace.storage.address import place_of
 from netspace.storage.place import Place
 from netspace.storage.sqlite import Memory, SqliteFile
 from netspace.storage.store import Entry, Store
+from netspace.studies.preparing import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 EPOCHS = 10

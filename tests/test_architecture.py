@@ -29,14 +29,14 @@ MAY_IMPORT = {
     "findings": GROUND | {"networks", "spaces", "stats", "storage", "training"},
     "report": GROUND | {"networks", "spaces", "stats", "storage", "training", "findings"},
     "ladder": {"errors", "checks", "networks", "spaces", "training"},
-    "study_choices": {"errors", "checks", "networks", "spaces", "stats", "training"},
-    "study_file": GROUND | {"execution", "ladder", "networks", "spaces", "stats", "study_choices", "training"},
-    "study_samples": {"errors", "backends", "spaces", "study_file", "training"},
-    "climbing": {"errors", "findings", "ladder", "stats", "storage", "study_file"},
+    "choices": {"errors", "checks", "networks", "spaces", "stats", "training"},
+    "spec": GROUND | {"execution", "ladder", "networks", "spaces", "stats", "choices", "training"},
+    "samples": {"errors", "backends", "spaces", "spec", "training"},
+    "climbing": {"errors", "findings", "ladder", "stats", "storage", "spec"},
     "hosts": {"__version__", "errors", "backends", "training"},
-    "settling": {"errors", "backends", "spaces", "study_file", "training"},
+    "settling": {"errors", "backends", "spaces", "spec", "training"},
     "parts": {"errors"},
-    "preparing": {"errors", "values", "faults", "growing", "spaces", "storage", "study_file", "training"},
+    "preparing": {"errors", "values", "faults", "growing", "spaces", "storage", "spec", "training"},
     "running": {"errors", "backends", "execution", "faults", "hosts", "networks", "storage", "training"},
     "launching": {
         "errors",
@@ -48,7 +48,7 @@ MAY_IMPORT = {
         "networks",
         "parts",
         "running",
-        "study_file",
+        "spec",
         "training",
     },
     "single": {"errors", "backends", "networks", "training"},
@@ -64,11 +64,11 @@ MAY_IMPORT = {
         "spaces",
         "stats",
         "storage",
-        "study_choices",
-        "study_file",
+        "choices",
+        "spec",
         "training",
     },
-    "growing": {"errors", "values", "spaces", "storage", "study_file"},
+    "growing": {"errors", "values", "spaces", "storage", "spec"},
     "merging": {"errors", "values", "growing", "storage"},
     "study": GROUND
     | {
@@ -89,9 +89,9 @@ MAY_IMPORT = {
         "running",
         "settling",
         "telling",
-        "study_file",
-        "study_samples",
-        "study_text",
+        "spec",
+        "samples",
+        "text",
     },
     "rungs": GROUND
     | {
@@ -105,13 +105,13 @@ MAY_IMPORT = {
         "spaces",
         "storage",
         "study",
-        "study_file",
-        "study_text",
+        "spec",
+        "text",
         "training",
     },
     "submitting": {"errors", "execution", "launching", "parts", "preparing", "rungs", "storage", "study", "training"},
-    "throughput": {"errors", "values", "preparing", "storage", "study", "study_file", "study_text", "training"},
-    "study_text": {"values", "study_file"},
+    "throughput": {"errors", "values", "preparing", "storage", "study", "spec", "text", "training"},
+    "text": {"values", "spec"},
     "picking": {
         "errors",
         "backends",
@@ -135,8 +135,8 @@ MAY_IMPORT = {
         "stats",
         "storage",
         "study",
-        "study_file",
-        "study_text",
+        "spec",
+        "text",
     },
     "cli": GROUND
     | {
@@ -166,6 +166,7 @@ MAY_IMPORT = {
         "throughput",
         "training",
     },
+    "studies": set(),
     "__main__": {"cli"},
     "__init__": {"errors", "networks", "spaces", "stats", "study", "backends", "training"},
 }
@@ -181,14 +182,21 @@ def imports(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            if node.module == "netspace":
-                yield from (f"netspace.{alias.name}" for alias in node.names)
+            if node.module in ("netspace", "netspace.studies"):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
             else:
                 yield node.module
 
 
 def part(path):
-    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    """Return the row of the table that a file stands in: its folder, or itself at the top and inside studies/."""
+    return named(".".join(path.relative_to(SOURCE.parent).with_suffix("").parts))
+
+
+def named(module):
+    """Return the row of a module by its dotted name, such as netspace.studies.ladder."""
+    folder, *inside = module.split(".")[1:]
+    return inside[0] if folder == "studies" and inside != ["__init__"] else folder
 
 
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -199,7 +207,7 @@ def test_a_file_imports_only_what_its_folder_may(path):
     here = part(path)
     for name in imports(path):
         if name.startswith("netspace."):
-            there = name.split(".")[1]
+            there = named(name)
             assert there == here or there in MAY_IMPORT[here], f"{here} may not import {there}"
         elif name.split(".")[0] in FRAMEWORKS:
             assert here == "backends", f"{name} outside backends"

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from netspace.cli.main import app
 from netspace.errors import InputError, StudyFileError
 from netspace.execution.executor import InlineExecutor
-from netspace.preparing import untrained
 from netspace.storage.store import Entry, Store
-from netspace.study import Study
-from netspace.study_file import FINGERPRINT
+from netspace.studies.preparing import untrained
+from netspace.studies.spec import FINGERPRINT
+from netspace.studies.study import Study
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 

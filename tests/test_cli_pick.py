@@ -16,10 +16,10 @@ from netspace.cli.pick import pick_row, sentences
 from netspace.cli.scale import scale_network
 from netspace.cli.sources import find_spec
 from netspace.errors import InputError, SpaceError
-from netspace.picking import judging_images
-from netspace.preparing import untrained
 from netspace.stats import error_limits
 from netspace.storage.store import Entry, Store
+from netspace.studies.picking import judging_images
+from netspace.studies.preparing import untrained
 from netspace.training.data import DataChoice, load
 from tests.command_line import netspace
 from tests.test_cli_statistics import result

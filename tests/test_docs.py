@@ -18,7 +18,7 @@ from netspace import values
 from netspace.cli.main import UsageError, app
 from netspace.errors import StudyFileError
 from netspace.spaces.declaration import SpaceDeclaration
-from netspace.study_file import parse_study, with_preset
+from netspace.studies.spec import parse_study, with_preset
 from tests.tiny import STUDY
 
 ROOT = Path(__file__).parent.parent

@@ -4,12 +4,12 @@ import pytest
 
 from netspace.errors import InputError, StoreError, StudyFileError
 from netspace.execution.executor import Done, InlineExecutor
-from netspace.growing import Growth
-from netspace.merging import merge_stores
 from netspace.report import render
 from netspace.storage.export import export_store, import_store
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.growing import Growth
+from netspace.studies.merging import merge_stores
+from netspace.studies.study import Study
 from netspace.training.trial import TrialResult
 from tests.command_line import netspace
 from tests.tiny import A_AND_E, STUDY, study_of
@@ -109,8 +109,8 @@ def test_growth_that_is_cut_off_is_gone_on_with_by_the_same_words_or_by_none(mak
         if len(passed) > point:
             raise Cut
 
-    monkeypatch.setattr("netspace.preparing.passing", passing)
-    monkeypatch.setattr("netspace.running.passing", passing)
+    monkeypatch.setattr("netspace.studies.preparing.passing", passing)
+    monkeypatch.setattr("netspace.studies.running.passing", passing)
     with pytest.raises(Cut):
         run(study)
     monkeypatch.undo()

@@ -6,12 +6,12 @@ from urllib.parse import quote
 import pytest
 
 from netspace.errors import StoreError
-from netspace.preparing import untrained
 from netspace.spaces.sample import sample
 from netspace.storage.export import export_store
 from netspace.storage.postgresql import PostgresSchema
 from netspace.storage.store import Entry, Store
-from netspace.study import Study
+from netspace.studies.preparing import untrained
+from netspace.studies.study import Study
 from netspace.training.trial import TrialResult
 from netspace.values import to_dict
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from netspace import hosts
 from netspace.errors import ExecutionError
-from netspace.hosts import Needed, check_host, data_here, versions_here
+from netspace.studies import hosts
+from netspace.studies.hosts import Needed, check_host, data_here, versions_here
 from netspace.training.data import DataChoice, load
 from netspace.training.packs import pack
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from netspace import launching
 from netspace.backends import torch_devices
 from netspace.errors import InputError
 from netspace.execution.choice import ExecutionChoice
-from netspace.launching import PER_DEVICE, devices_of, in_turn, number_of_workers, study_workers
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec, Stage
-from netspace.study_file import StudySpec, parse_study
+from netspace.studies import launching
+from netspace.studies.launching import PER_DEVICE, devices_of, in_turn, number_of_workers, study_workers
+from netspace.studies.spec import StudySpec, parse_study
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 from tests.tiny import STUDY

@@ -11,7 +11,7 @@ from netspace.errors import ExecutionError, OwnBlockError, StoreError, StudyFile
 from netspace.execution.executor import InlineExecutor
 from netspace.execution.processes import ProcessExecutor
 from netspace.networks.own_block import load
-from netspace.study import Study
+from netspace.studies.study import Study
 from tests.own_blocks import EXAMPLES, SMALL, changed
 
 STUDY = """

@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from netspace.cli.main import app
 from netspace.errors import ExecutionError, InputError, StoreError
 from netspace.execution.executor import Done, InlineExecutor
-from netspace.principles import Walk
 from netspace.stats import DecisionKind
-from netspace.study import Study
-from netspace.study_file import read_study
+from netspace.studies.principles import Walk
+from netspace.studies.spec import read_study
+from netspace.studies.study import Study
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 
@@ -208,7 +208,7 @@ class KnownMLP(Known):
 def test_other_data_judge_no_step(store, monkeypatch):
     study = Study.open(store)
     walk = Walk(study, networks=1)
-    monkeypatch.setattr("netspace.principles.FINGERPRINT", "seed")  # a field that says something else
+    monkeypatch.setattr("netspace.studies.principles.FINGERPRINT", "seed")  # a field that says something else
     with pytest.raises(StoreError, match="the same data must judge all networks"):
         next(walk.confirm(executor=InlineExecutor()))
 

@@ -13,19 +13,19 @@ import pytest
 from netspace.backends import get_backend
 from netspace.cli.populations import read_sources
 from netspace.cli.rungs import print_weights
-from netspace.climbing import best_first, going_on, rung_report
 from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError
 from netspace.execution.executor import InlineExecutor
-from netspace.ladder import RungChoice, RungPlace, ladder
-from netspace.launching import trial_of
 from netspace.networks.complexity import MEASURES, Complexity
 from netspace.networks.spec import NetworkSpec, Stage, Stem
-from netspace.picking import pick
-from netspace.rungs import rungs_of
 from netspace.storage.export import export_store, import_store
 from netspace.storage.store import Store
-from netspace.study import Study
-from netspace.study_file import parse_study
+from netspace.studies.climbing import best_first, going_on, rung_report
+from netspace.studies.ladder import RungChoice, RungPlace, ladder
+from netspace.studies.launching import trial_of
+from netspace.studies.picking import pick
+from netspace.studies.rungs import rungs_of
+from netspace.studies.spec import parse_study
+from netspace.studies.study import Study
 from netspace.training.data import DataChoice
 from netspace.training.last_weights import keep_weights, kept_weights, trials_kept
 from netspace.training.packs import shared_pack
@@ -122,8 +122,8 @@ import os, sys
 import torch._dynamo  # which an optimiser imports: once, before any driver is forked
 import netspace.backends.torch_training
 from netspace.execution.executor import InlineExecutor
-from netspace.rungs import rungs_of
-from netspace.study import Study
+from netspace.studies.rungs import rungs_of
+from netspace.studies.study import Study
 
 def train(folder):
     study = Study.open(f"{folder}/tiny.toml", output=f"{folder}/out")

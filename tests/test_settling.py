@@ -12,7 +12,7 @@ from netspace.backends import torch_choice, torch_native
 from netspace.errors import FallbackWarning, StoreError, StudyFileError
 from netspace.execution.executor import InlineExecutor
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.study import Study
 
 needs_compiler = pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
 

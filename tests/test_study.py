@@ -14,11 +14,11 @@ from netspace.backends.torch_training import TorchBackend
 from netspace.errors import ExecutionError, InputError, StoreError, StudyFileError
 from netspace.execution.executor import Crashed, Done, InlineExecutor, Limits, Overran, Progress
 from netspace.execution.processes import ProcessExecutor
-from netspace.launching import local_workers, number_of_workers
 from netspace.machine import usable_cores
 from netspace.storage.store import Store
-from netspace.study import Study
-from netspace.telling import study_facts
+from netspace.studies.launching import local_workers, number_of_workers
+from netspace.studies.study import Study
+from netspace.studies.telling import study_facts
 from netspace.training.trial import TrialResult
 from tests.tiny import STUDY
 

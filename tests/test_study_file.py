@@ -6,7 +6,7 @@ import pytest
 
 from netspace.errors import StudyFileError
 from netspace.networks.spec import Stem
-from netspace.study_file import parse_study, read_study
+from netspace.studies.spec import parse_study, read_study
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
 BASE = """

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from netspace.study_file import parse_study, read_study
-from netspace.study_text import study_text
+from netspace.studies.spec import parse_study, read_study
+from netspace.studies.text import study_text
 from tests.own_blocks import EXAMPLES
 from tests.tiny import STUDY
 

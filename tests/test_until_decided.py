@@ -15,8 +15,8 @@ from netspace.errors import InputError, StoreError, StudyFileError
 from netspace.execution.executor import Done, InlineExecutor
 from netspace.stats import VerdictKind
 from netspace.storage.export import export_store, import_store
-from netspace.study import Study
-from netspace.telling import looks_in_words
+from netspace.studies.study import Study
+from netspace.studies.telling import looks_in_words
 from netspace.training.trial import TrialResult
 from tests.test_cli_statistics import by_depth
 from tests.tiny import A_AND_E, study_of

@@ -17,7 +17,7 @@ from pathlib import Path
 from netspace.errors import NetspaceError
 from netspace.storage.export import export_store, import_store
 from netspace.storage.sqlite import STORE_NAME
-from netspace.study import Study
+from netspace.studies.study import Study
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "results" / "chapter"

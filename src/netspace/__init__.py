@@ -57,10 +57,10 @@ __all__ = [
 
 _LAZY = {
     "HubNetwork": ("netspace.backends.torch_hub", "HubNetwork"),  # needs an extra: not in `import *`
-    "Study": ("netspace.study", "Study"),
+    "Study": ("netspace.studies.study", "Study"),
     "compare": ("netspace.stats", "compare"),
     "load_record": ("netspace.backends.record", "load_record"),
-    "pick": ("netspace.picking", "pick"),
+    "pick": ("netspace.studies.picking", "pick"),
 }
 
 

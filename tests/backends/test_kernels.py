@@ -196,7 +196,6 @@ class TestProduct:
     @pytest.mark.parametrize(
         "conv",
         [
-            nn.Conv2d(8, 8, 1, bias=True),
             nn.Conv2d(8, 8, 1, groups=2, bias=False),
             nn.Conv2d(8, 8, 3, bias=False),
             nn.Conv2d(3, 8, 1, bias=False),
@@ -209,7 +208,6 @@ class TestProduct:
             nn.Conv2d(8, 16, 3, groups=4, padding=1, bias=False),
         ],
         ids=[
-            "bias",
             "groups",
             "kernel",
             "odd-in",
@@ -269,6 +267,16 @@ class TestConvolution:
         for ours, theirs in zip(*found, strict=True):
             assert float((ours - theirs).abs().max()) <= 2**-7 * float(theirs.abs().max())
 
+    @needs_compiler
+    def test_adds_a_bias_that_no_norm_takes_out(self) -> None:
+        torch_native.load_operators()
+        conv, images = nn.Conv2d(8, 6, 1), torch.rand(2, 8, 3, 3)
+        form = own_form(conv)
+        assert form is not None or not torch_native.has_products()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = form(conv, images) if form else conv(images)
+        torch.testing.assert_close(found.float(), conv(images), rtol=0.02, atol=0.02)
+
     def test_puts_zeros_off_the_diagonal(self) -> None:
         weight = torch.arange(1.0, 17.0).view(8, 2, 1, 1)
         wide = block_diagonal(weight, 4)[..., 0, 0]
@@ -292,6 +300,7 @@ CHANGES: list[dict[str, Any]] = [
     {"stochastic_depth": 0.3},
     {"se_ratio": 0.25},
     {"head_width": 32, "stem": Stem(width=8, kernel_size=7, max_pool=True)},
+    {"conv_bias": True},
 ]
 """What a form could get wrong: blocks, activations and shortcuts that follow a norm each in their own way."""
 
@@ -318,19 +327,32 @@ def test_a_network_computes_the_same(change: dict[str, Any], kernels: str) -> No
 
 
 @needs_compiler
-def test_a_network_in_bfloat16_computes_the_same_but_for_rounding() -> None:
-    """Of logits and all gradients together, a wrong one would be another vector altogether."""
+@pytest.mark.parametrize("conv_bias", [False, True])
+def test_a_network_in_bfloat16_computes_the_same_but_for_rounding(conv_bias: bool) -> None:
+    """Of logits, gradients and running means together, a wrong one would be another vector altogether.
+
+    The gradient of a bias that a norm takes out again is nothing but rounding.
+    """
     images = torch.from_numpy(np.random.default_rng(0).standard_normal((16, 1, 14, 14), np.float32))
-    found = []
+    found, biases = [], {}
     for kernels, enabled in (("torch", False), ("torch", True), ("native", True)):
-        network = build(SPEC, seed=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = build(dataclasses.replace(SPEC, conv_bias=conv_bias), seed=1)
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        biases = {name: p for name, p in network.named_parameters() if name.endswith("conv.bias")}
+        with torch.no_grad():
+            for parameter in biases.values():
+                parameter.add_(torch.linspace(-1, 1, len(parameter)))
         with use_kernels(network, kernels), torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             logits = network(images).float()
-        F.cross_entropy(logits, torch.arange(16) % 10).backward()  # type: ignore[no-untyped-call]
-        gradients = [p.grad.flatten() / p.grad.norm() for p in network.parameters() if p.grad is not None]
-        found.append(torch.cat([logits.detach().flatten() / logits.detach().norm(), *gradients]))
+            F.cross_entropy(logits, torch.arange(16) % 10).backward()  # type: ignore[no-untyped-call]
+            evaluated = network.eval()(images).detach().float()
+        gradients = [p.grad for name, p in network.named_parameters() if name not in biases and p.grad is not None]
+        means = [tensor for name, tensor in network.state_dict().items() if name.endswith("running_mean")]
+        each = (logits.detach(), evaluated, *gradients, *means)
+        found.append(torch.cat([tensor.flatten() / tensor.norm() for tensor in each]))
     exact, theirs, ours = found
     assert float((ours - exact).norm()) <= 1.2 * float((theirs - exact).norm())
+    assert all(parameter.grad is not None for parameter in biases.values())  # what has none would not decay
 
 
 class TestTrial:

@@ -19,7 +19,7 @@ from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import Done, InlineExecutor, Limits, Overran, Task
 from netspace.execution.ray_executor import RayExecutor
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.study import Study
 from tests.execution.test_watching import suffering
 from tests.ray_cluster import STORE, children, command, ray_folder, until
 from tests.tiny import A_AND_E, study_of
@@ -35,7 +35,7 @@ PATIENCE = 150.0
 DRIVER = """
 import sys
 from netspace.execution.choice import ExecutionChoice
-from netspace.study import Study
+from netspace.studies.study import Study
 choice = ExecutionChoice(executor="ray", address=sys.argv[3])
 Study.open(sys.argv[1], output=sys.argv[2]).run(executor=choice)
 """

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
-from netspace import preparing
 from netspace.errors import ExecutionError, InputError, MissingFrameworkError, StoreError, StoreInUseError
 from netspace.execution import slurm
 from netspace.execution.executor import Done, InlineExecutor
 from netspace.execution.slurm import CommandJob, Resources
-from netspace.launching import in_order
-from netspace.parts import Part
 from netspace.storage import postgresql as postgresql_store
 from netspace.storage.sqlite import Memory
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies import preparing
+from netspace.studies.launching import in_order
+from netspace.studies.parts import Part
+from netspace.studies.study import Study
 from netspace.training.trial import TrialResult
 from tests.command_line import netspace
 from tests.postgresql import PASSWORD, QUOTED

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from netspace.errors import ExecutionError, StoreError, StoreInUseError
-from netspace.merging import merge_stores
 from netspace.storage import tables
 from netspace.storage.address import place_of
 from netspace.storage.export import export_store, import_store
@@ -16,6 +15,7 @@ from netspace.storage.sqlite import Memory
 from netspace.storage.store import Entry, Store
 from netspace.storage.tables import ATTEMPTS, SCHEMA_VERSION
 from netspace.storage.upgrades import full_name
+from netspace.studies.merging import merge_stores
 from netspace.training.trial import EpochRecord, TrialResult
 from tests.storage.recorded import FACTS, RESULTS, STUDY, TEXT, VERSIONS, fill, populations
 

@@ -19,7 +19,7 @@ from netspace.execution import processes
 from netspace.execution.executor import Crashed, Done, Failed, Limits, Overran, Progress, Task
 from netspace.execution.processes import ProcessExecutor
 from netspace.execution.usage import usage, usage_by_ps
-from netspace.running import StudyProgress
+from netspace.studies.running import StudyProgress
 
 
 def suffering(folder):

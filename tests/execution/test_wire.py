@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from netspace.errors import InputError
 from netspace.execution.wire import decoded, encoded, encoded_setup, set_up
-from netspace.hosts import Needed
+from netspace.studies.hosts import Needed
 from netspace.training.trial import EpochRecord, TrialResult
 from tests.strategies import specs
 

@@ -11,8 +11,8 @@ from scipy import special
 import netspace as ns
 from netspace.findings.assumptions import Standing, assumptions
 from netspace.findings.replicates import measured_again, rows, together
-from netspace.preparing import untrained
 from netspace.stats import Criteria, compare_at_looks
+from netspace.studies.preparing import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 SPACES = {name: ns.space(name) for name in ("anynetx_a", "anynetx_e")}

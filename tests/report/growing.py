@@ -7,12 +7,12 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 from netspace import values
-from netspace.preparing import untrained
 from netspace.report.server import Press, serving
 from netspace.spaces.sample import sample
 from netspace.storage.store import Entry, Store
-from netspace.study import Study
-from netspace.study_file import parse_study
+from netspace.studies.preparing import untrained
+from netspace.studies.spec import parse_study
+from netspace.studies.study import Study
 from netspace.training.trial import EpochRecord, TrialResult
 
 STUDY = """

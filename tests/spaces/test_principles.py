@@ -7,7 +7,7 @@ from netspace.spaces.declaration import BandChoice, SpaceDeclaration
 from netspace.spaces.principles import PRINCIPLES, NothingToDo
 from netspace.spaces.relations import Fixed
 from netspace.spaces.union import SpaceUnion
-from netspace.study_file import read_study
+from netspace.studies.spec import read_study
 from tests.own_blocks import EXAMPLES
 
 

@@ -6,9 +6,9 @@
 import sys
 from pathlib import Path
 
-from netspace.preparing import untrained
 from netspace.spaces.catalog import space
 from netspace.storage.store import Entry, Store
+from netspace.studies.preparing import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 STUDY = {"name": "recorded", "networks": 3, "spaces": [{"space": "anynetx_a"}, {"space": "anynetx_e"}]}

@@ -14,12 +14,12 @@ from tensorboard.plugins.hparams import api_pb2, metadata
 
 from netspace.cli import main
 from netspace.errors import InputError, StoreError
-from netspace.preparing import untrained
 from netspace.spaces.catalog import space
 from netspace.storage.export import export_store, import_store
 from netspace.storage.published import read_results
 from netspace.storage.rows import store_columns
 from netspace.storage.store import Entry, Store
+from netspace.studies.preparing import untrained
 from netspace.training.trial import EpochRecord, TrialResult
 
 FORMULA = '=HYPERLINK("http://example.org")'

@@ -9,8 +9,8 @@ from netspace.backends import torch_devices
 from netspace.backends.torch_devices import find_device
 from netspace.errors import InputError, StudyFileError
 from netspace.networks.spec import NetworkSpec, Stage
-from netspace.study import Study
-from netspace.study_file import parse_study
+from netspace.studies.spec import parse_study
+from netspace.studies.study import Study
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 from tests.tiny import STUDY

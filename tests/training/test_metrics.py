@@ -11,8 +11,8 @@ from netspace.cli.results import last_epoch, print_status
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 from netspace.single import train_network
-from netspace.study import Study
-from netspace.study_file import parse_study
+from netspace.studies.spec import parse_study
+from netspace.studies.study import Study
 from netspace.training.data import DataChoice, load
 from netspace.training.metrics import check_judged, class_weights, judged
 from netspace.training.recipe import TrainingRecipe

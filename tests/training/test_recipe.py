@@ -8,8 +8,8 @@ import pytest
 from netspace import values
 from netspace.errors import InputError, StudyFileError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
-from netspace.study_file import parse_study
-from netspace.study_text import study_text
+from netspace.studies.spec import parse_study
+from netspace.studies.text import study_text
 from netspace.training.recipe import PRESETS, TrainingRecipe, named_recipe
 from netspace.training.trial import Trial
 
@@ -96,7 +96,7 @@ def test_a_wrong_preset_is_one_sentence(lines, sentence):
 
 
 def test_a_study_whose_images_are_not_larger_is_refused(tmp_path):
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     spec = parse_study(STUDY + "small_resolution = 8")
     with pytest.raises(StudyFileError, match=r"^recipe.small_resolution \(=8\) must be below the resolution \(=8\)"):

@@ -53,16 +53,22 @@ def use_kernels(network: AnyNet, kernels: str) -> Iterator[None]:
             del module.forward
 
 
-def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
+def plain(conv: nn.Conv2d, x: Tensor, *, biased: bool = True) -> Tensor:
+    """Return a convolution's output by PyTorch's own operator."""
+    bias = conv.bias if biased else None
+    return F.conv2d(x, conv.weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+
+def convolve(conv: nn.Conv2d, x: Tensor, *, biased: bool = True) -> Tensor:
     """Return a convolution's output, in the form that is fast for its groups. In float32 that is PyTorch's own."""
     group_width, stride = conv.weight.shape[1], conv.stride[0]
     if conv.groups == 1 or not torch.is_autocast_enabled(x.device.type):
-        return nn.Conv2d.forward(conv, x)
+        return plain(conv, x, biased=biased)
+    weight, bias, missing = conv.weight, conv.bias if biased else None, -conv.in_channels % WIDE
     if group_width == 1 and stride > 1:
-        return F.conv2d(x, conv.weight, conv.bias, 1, conv.padding, 1, conv.groups)[:, :, ::stride, ::stride]
+        return F.conv2d(x, weight, bias, 1, conv.padding, 1, conv.groups)[:, :, ::stride, ::stride]
     if group_width in (1, WIDE) or WIDE % group_width:
-        return nn.Conv2d.forward(conv, x)
-    weight, bias, missing = conv.weight, conv.bias, -conv.in_channels % WIDE
+        return plain(conv, x, biased=biased)
     if missing:  # channels of zeros fill the last block
         x = F.pad(x, (0, 0, 0, 0, 0, missing))
         weight = F.pad(weight, (0, 0, 0, 0, 0, 0, 0, missing))
@@ -74,7 +80,7 @@ def convolve(conv: nn.Conv2d, x: Tensor) -> Tensor:
 
 def own_form(conv: nn.Module) -> Forward | None:
     """Return how our own operator computes a convolution in bfloat16, None where there is none for it."""
-    if not isinstance(conv, nn.Conv2d) or conv.bias is not None or not has_products():
+    if not isinstance(conv, nn.Conv2d) or not has_products():
         return None
     even = conv.in_channels % 2 == 0 and conv.out_channels % 2 == 0
     if conv.kernel_size == (1, 1) and conv.groups == 1 and even:  # sums go over pairs
@@ -87,11 +93,12 @@ def own_form(conv: nn.Module) -> Forward | None:
     return None
 
 
-def compute(operator: Forward, conv: nn.Conv2d, x: Tensor) -> Tensor:
+def compute(operator: Forward, conv: nn.Conv2d, x: Tensor, *, biased: bool = True) -> Tensor:
     """Return a convolution's output by an operator of our own. In float32 that is PyTorch's."""
     if not torch.is_autocast_enabled(x.device.type):
-        return nn.Conv2d.forward(conv, x)
-    return operator(x, conv.weight, conv.stride[0])
+        return plain(conv, x, biased=biased)
+    found = operator(x, conv.weight, conv.stride[0])
+    return found + conv.bias.to(found.dtype).view(-1, 1, 1) if biased and conv.bias is not None else found
 
 
 def block_diagonal(weight: Tensor, width: int) -> Tensor:
@@ -105,26 +112,45 @@ def block_diagonal(weight: Tensor, width: int) -> Tensor:
 
 def conv_norm(module: ConvNorm, x: Tensor, added: Tensor | None = None, *, relu: bool = False) -> Tensor:
     """Return what the module would; with `added`, or `relu`, what its block makes of that."""
-    found: Tensor = module.get_submodule("conv")(x)
     rest = dict(module.named_children())
-    del rest["conv"]
+    conv = rest.pop("conv")
     norm = rest.pop("norm", None)
-    if isinstance(norm, nn.BatchNorm2d):
+    if isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d):
         relu = relu or isinstance(rest.get("activation"), nn.ReLU)
-        found = norm_add_relu(norm, found, added, relu=relu)
+        form: Forward = vars(conv)["forward"]
+        found = norm_add_relu(norm, form(x, biased=False), added, conv.bias, relu=relu)
         if relu:
             rest.pop("activation", None)
+    else:
+        found = conv(x)
     for later in rest.values():
         found = later(found)
     return found
 
 
-def norm_add_relu(norm: nn.BatchNorm2d, x: Tensor, added: Tensor | None, *, relu: bool) -> Tensor:
-    """Return relu(norm(x) + added), each of the last two only where asked for, by our own operator."""
-    known = (x, added, norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    if norm.training:
-        return torch.ops.netspace.norm_add_relu(*known, norm.momentum, norm.eps, relu)  # type: ignore[no-any-return]
-    return torch.ops.netspace.known_norm_add_relu(*known, norm.eps, relu)  # type: ignore[no-any-return]
+def norm_add_relu(
+    norm: nn.BatchNorm2d, x: Tensor, added: Tensor | None, bias: Tensor | None = None, *, relu: bool
+) -> Tensor:
+    """Return relu(norm(x + bias) + added), each but the norm only where asked for, by our own operator.
+
+    In training a bias moves nothing but the running mean: it is in the mean of the batch too. Its gradient is zero, and
+    not absent, since weights without a gradient do not decay.
+    """
+    shift: Tensor = norm.bias
+    mean = norm.running_mean
+    assert mean is not None
+    assert norm.running_var is not None
+    if bias is not None and not norm.training:
+        mean = mean - bias
+    elif bias is not None:
+        shift = shift + 0.0 * bias
+    known = (x, added, norm.weight, shift, mean, norm.running_var)
+    if not norm.training:
+        return torch.ops.netspace.known_norm_add_relu(*known, norm.eps, relu)  # type: ignore[no-any-return]
+    found: Tensor = torch.ops.netspace.norm_add_relu(*known, norm.momentum, norm.eps, relu)
+    if bias is not None:
+        mean.add_(bias.detach(), alpha=norm.momentum)
+    return found
 
 
 def block(module: Block, x: Tensor) -> Tensor:

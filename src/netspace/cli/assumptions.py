@@ -27,7 +27,7 @@ def assumptions(store: StorePath, as_json: AsJson = False) -> None:
     effects are nearly independent. \[checks] in the study file says what is trained to judge the second and the third.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     found = Study.open(store).assumptions()
     if as_json:
@@ -55,7 +55,7 @@ def noise(store: StorePath, as_json: AsJson = False) -> None:
     from netspace.findings.readings import distribution
     from netspace.findings.replicates import measured_again, rows, together
     from netspace.stats import seed_noise, without_noise
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     study = Study.open(store)
     populations, repeats = study.populations(), study.repeats()

@@ -15,7 +15,7 @@ from netspace.cli.sources import SOURCES, find_spec
 from netspace.cli.tables import percent, print_json, print_table, table
 from netspace.errors import InputError
 from netspace.networks.complexity import complexity
-from netspace.throughput import USUAL, WAYS
+from netspace.studies.throughput import USUAL, WAYS
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import Trial
 

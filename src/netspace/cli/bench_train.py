@@ -15,8 +15,8 @@ from netspace.cli.options import AsJson
 from netspace.cli.tables import percent, print_json, print_table, table
 from netspace.errors import InputError
 from netspace.machine import usable_cores
-from netspace.study import Study
-from netspace.throughput import WAYS, Throughput, measure
+from netspace.studies.study import Study
+from netspace.studies.throughput import WAYS, Throughput, measure
 from netspace.training.device import CPU
 
 

@@ -30,7 +30,7 @@ def importance(
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
     from netspace.findings.importance import forest_row, most_important, relation_rows
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     column = error_column([store], error, accuracy, percent)
     if is_table(store):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from netspace.errors import InputError, StoreError
-from netspace.parts import Part
+from netspace.studies.parts import Part
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SQLAlchemy
     from netspace.storage.place import Place

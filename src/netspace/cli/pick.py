@@ -17,7 +17,7 @@ from netspace.training.metrics import metric_name
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.findings.candidates import Candidate
-    from netspace.picking import Pick
+    from netspace.studies.picking import Pick
 
 app = typer.Typer()
 
@@ -61,7 +61,7 @@ def pick(
     say how many others cannot be told apart from it. The file of --out is a network for train, show, fit and scale.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
-    from netspace.picking import pick as pick_network
+    from netspace.studies.picking import pick as pick_network
 
     if top < 0:
         raise InputError(f"--top (={top}) must be at least 0")

@@ -11,11 +11,11 @@ from netspace.cli.options import Where
 from netspace.errors import InputError
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
-    from netspace.ladder import RungPlace
     from netspace.stats import Verdict
     from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
     from netspace.storage.published import ErrorColumn, Reading
+    from netspace.studies.ladder import RungPlace
 
 TABLES = (".csv", ".json", ".parquet")
 
@@ -54,7 +54,7 @@ def read_table(source: Path, column: "ErrorColumn | None") -> "Reading":
 def rung_of(table: "Reading") -> "RungPlace | None":
     """Return which rung of another study a table's is, where its rows say so. Raises: InputError."""
     from netspace import values
-    from netspace.ladder import RungPlace
+    from netspace.studies.ladder import RungPlace
 
     return None if table.rung is None else values.from_dict(RungPlace, table.rung, where="study_rung")
 
@@ -83,9 +83,9 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
     plans its looks, or one is a rung that holds only the best of each space.
     """
     from netspace.findings.normalised import complexities
-    from netspace.ladder import check_equal_rungs, check_sampled
     from netspace.stats import compare_all
-    from netspace.study import Study
+    from netspace.studies.ladder import check_equal_rungs, check_sampled
+    from netspace.studies.study import Study
 
     found: list[tuple[str, Population | Outcomes]] = []
     terms: dict[Where, dict[str, Any]] = {}
@@ -139,7 +139,7 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
 def _at_looks(source: Path, table: "Reading", normalised: str | None) -> Compared:
     """Return the populations of an export, compared at the looks that its study planned. Raises: InputError."""
     from netspace.storage.population import Population
-    from netspace.telling import judge_plan
+    from netspace.studies.telling import judge_plan
 
     populations = [one for one in table.populations if isinstance(one, Population)]
     plan = table.planned_looks or {}

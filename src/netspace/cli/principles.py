@@ -16,8 +16,8 @@ from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.execution.executor import GRACE
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
-    from netspace.principles import Step, Walk
     from netspace.spaces.counting import Estimate
+    from netspace.studies.principles import Step, Walk
 
 app = typer.Typer()
 
@@ -47,9 +47,9 @@ def principles(
     costs less than the margin, rejected where it loses, and else left undecided. What is accepted stays. The space that
     is left becomes a study file.
     """
-    from netspace.launching import number_of_workers
-    from netspace.principles import Walk
-    from netspace.study import Study
+    from netspace.studies.launching import number_of_workers
+    from netspace.studies.principles import Walk
+    from netspace.studies.study import Study
 
     study = Study.open(store)
     walk = Walk(study, space=space, networks=networks, margin=margin, take_undecided=take_undecided)
@@ -97,7 +97,7 @@ def _plan_row(walk: "Walk", workers: int) -> dict[str, Any]:
 
 
 def _print_plan(walk: "Walk", plan: dict[str, Any]) -> None:
-    from netspace.principles import ENOUGH
+    from netspace.studies.principles import ENOUGH
 
     lines = table("relation", right=("obey by chance", "per broken step", "p", "draws before", "after"), left=("",))
     for step in walk.plan:

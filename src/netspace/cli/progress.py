@@ -13,7 +13,7 @@ from rich.text import Text
 from netspace.cli.tables import clock, console, percent
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
-    from netspace.running import StudyProgress
+    from netspace.studies.running import StudyProgress
 
 LINE_SECONDS = 10.0
 """How often a run says how far it is where there is no terminal."""

@@ -11,7 +11,7 @@ from netspace.cli.tables import console, percent, print_json, print_table, table
 from netspace.errors import InputError
 
 if TYPE_CHECKING:
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
 app = typer.Typer()
 
@@ -41,7 +41,7 @@ def ranges(
     from netspace.findings.fits import fit_row
     from netspace.findings.ranges import range_rows
     from netspace.findings.trends import trend_rows
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     column = error_column(stores, error, accuracy, in_percent)
     tables = [store for store in stores if is_table(store)]

@@ -11,11 +11,11 @@ from netspace.cli.options import AsJson, StorePath
 from netspace.cli.results import counts, print_status, without_infinities
 from netspace.cli.tables import console, print_json, print_table, table
 from netspace.errors import InputError
-from netspace.ladder import leaves_weights
+from netspace.studies.ladder import leaves_weights
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.storage.population import Population
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
 app = typer.Typer()
 
@@ -28,8 +28,8 @@ def rungs(store: StorePath, as_json: AsJson = False) -> None:
     study file. Beside it stands what it would cost to train all networks as those of the last rung.
     """
     # SciPy and SQLAlchemy, which the commands about networks do without
-    from netspace.climbing import rung_report, rung_sentences, rung_table
-    from netspace.study import Study
+    from netspace.studies.climbing import rung_report, rung_sentences, rung_table
+    from netspace.studies.study import Study
 
     study = Study.open(store)
     if study.spec.rung is not None:
@@ -53,7 +53,7 @@ def rungs(store: StorePath, as_json: AsJson = False) -> None:
 
 def rungs_to_run(study: "Study") -> dict[str, "Study"]:
     """Return the rungs after a study, by what begins the lines about them."""
-    from netspace.rungs import rungs_of
+    from netspace.studies.rungs import rungs_of
 
     return {f"rung {rung.number}: ": rung for rung in rungs_of(study)}
 

@@ -12,13 +12,13 @@ from netspace.cli.options import AccuracyName, AsJson, ErrorName, InPercent, Whe
 from netspace.cli.populations import error_column, is_table, read_table, rung_of
 from netspace.cli.tables import clock, console, print_json, print_table, table
 from netspace.errors import InputError
-from netspace.ladder import check_sampled
+from netspace.studies.ladder import check_sampled
 
 if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.stats import Criteria, Plan
     from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
 app = typer.Typer()
 
@@ -66,7 +66,7 @@ def samplesize(
         raise InputError("samplesize needs --spread, such as 0.05, or --store with a pilot's results")
     if spaces is not None and spaces < 2:
         raise InputError(f"--spaces (={spaces}) must be a whole number of at least 2")
-    from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
+    from netspace.studies.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
 
     column = error_column([] if store is None else [store], error, accuracy, percent)
     study: Study | None = None
@@ -194,7 +194,7 @@ def _seconds_each(population: "Population | Outcomes") -> float | None:
 
 
 def _workers(study: "Study") -> int:
-    from netspace.launching import number_of_workers
+    from netspace.studies.launching import number_of_workers
 
     return number_of_workers(study.spec, study.spec.workers)
 

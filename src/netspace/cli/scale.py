@@ -68,7 +68,7 @@ def _found(source: str, resolution: int | None) -> tuple[str, NetworkSpec, int]:
     """Return what a network is called, its spec, and the side of its images [pixels]. Raises: InputError."""
     place = where(source)
     if _is_store(place):
-        from netspace.picking import pick  # SciPy and SQLAlchemy
+        from netspace.studies.picking import pick  # SciPy and SQLAlchemy
 
         found = pick(place)
         best, known = found.picked, found.resolution

@@ -22,7 +22,7 @@ def serve(
     """
     # SciPy, SQLAlchemy and matplotlib, which the commands about networks do without
     from netspace.report.server import Press, address, serving
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
     study = Study.open(store)
     press = Press(lambda: study.findings(while_waiting=False), study.stamp)

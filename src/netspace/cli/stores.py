@@ -44,7 +44,7 @@ def merge(
     A result that the store has already stands; another one of the same trial is kept as an attempt. Twice is harmless.
     """
     from netspace.findings.words import count
-    from netspace.merging import merge_stores
+    from netspace.studies.merging import merge_stores
 
     results = merge_stores(store, others)
     console().print(f"{store}: {count(results, 'result')}", soft_wrap=True)

@@ -50,7 +50,7 @@ from netspace.execution.executor import GRACE
 if TYPE_CHECKING:
     from netspace.storage.outcomes import Outcomes
     from netspace.storage.population import Population
-    from netspace.study import Study
+    from netspace.studies.study import Study
 
 app = typer.Typer()
 
@@ -97,7 +97,7 @@ def run(
     Ctrl-C, SIGTERM, SIGUSR1 and a closed terminal stop it: within the grace, networks in training end or are saved at
     the end of their epoch, and the next run goes on with them. A second Ctrl-C or SIGTERM stops it at once.
     """
-    from netspace.telling import looks_in_words
+    from netspace.studies.telling import looks_in_words
 
     study = _open(study_file, output, database(store))
     if add is not None:
@@ -143,7 +143,7 @@ def run(
 @app.command(epilog="Example: netspace status runs/digits")
 def status(store: StorePath, as_json: AsJson = False) -> None:
     """Say what a store holds: networks drawn, trained, failed, waiting."""
-    from netspace.telling import decided_pairs
+    from netspace.studies.telling import decided_pairs
 
     study = _open(store)
     populations = study.populations()
@@ -192,7 +192,7 @@ def compare(
     complexity takes chance out of the comparison, which then is as sure as with several times as many networks. A study
     that plans its looks plans this too, by `assisted = true` under \[comparison], or goes without.
     """
-    from netspace.telling import beside_covariates
+    from netspace.studies.telling import beside_covariates
 
     column = error_column(sources, error, accuracy, percent)
     told: dict[str, Any] = {}
@@ -237,13 +237,13 @@ def report(
 
 
 def _open(source: Where, output: Path | None = None, store: "Where | None" = None) -> "Study":
-    from netspace.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
+    from netspace.studies.study import Study  # SciPy and SQLAlchemy, which the commands about networks do without
 
     return Study.open(source, output=output, store=store)
 
 
 def _show_comparison(study: "Study") -> None:
-    from netspace.telling import beside_covariates
+    from netspace.studies.telling import beside_covariates
 
     rows = study.assisted() if study.spec.comparison.assisted else ()
     title = last_epoch(study.spec.recipe.metric)

@@ -41,8 +41,8 @@ def submit(
     """
     from netspace.execution.slurm import Resources, ask_to_end
     from netspace.findings.words import count
-    from netspace.study import Study
-    from netspace.submitting import submit_study
+    from netspace.studies.study import Study
+    from netspace.studies.submitting import submit_study
 
     study = Study.open(study_file, output=output, store=database(store))
     resources = Resources(

@@ -272,7 +272,7 @@ def _saved_when_stopped(grace: float, *, may_be: bool) -> Iterator[Callable[[], 
 
 def _origin(network: NetworkSpec, store: Where) -> dict[str, Any]:
     """Return where a study found a network. Raises: InputError where it has no such network."""
-    from netspace.study import Study  # SciPy and SQLAlchemy
+    from netspace.studies.study import Study  # SciPy and SQLAlchemy
 
     study = Study.open(store)
     rows = study.results()

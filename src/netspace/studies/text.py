@@ -1,11 +1,11 @@
-"""A study as the text of its TOML file: what `study_file` reads, written."""
+"""A study as the text of its TOML file: what `spec` reads, written."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
 from netspace import values
-from netspace.study_file import StudySpec
+from netspace.studies.spec import StudySpec
 
 
 def study_text(spec: StudySpec, comments: Iterable[str] = ()) -> str:

@@ -14,13 +14,13 @@ from netspace import values
 from netspace.checks import whole
 from netspace.errors import InputError, OwnBlockError, SpaceError, StudyFileError, did_you_mean
 from netspace.execution.choice import ExecutionChoice
-from netspace.ladder import RungChoice, RungPlace, Step, check_rungs, ladder
 from netspace.machine import MOST_THREADS
 from netspace.networks.spec import Stem
 from netspace.spaces.declaration import Ranges, SpaceDeclaration
 from netspace.spaces.union import Space
 from netspace.stats import planned_looks
-from netspace.study_choices import FEWEST_CHECKED, BudgetChoice, ChecksChoice, ComparisonChoice, LimitsChoice
+from netspace.studies.choices import FEWEST_CHECKED, BudgetChoice, ChecksChoice, ComparisonChoice, LimitsChoice
+from netspace.studies.ladder import RungChoice, RungPlace, Step, check_rungs, ladder
 from netspace.training.data import DataChoice, Dataset
 from netspace.training.device import CPU, check_device
 from netspace.training.epochs import check_fits

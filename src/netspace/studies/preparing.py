@@ -14,13 +14,13 @@ from typing import Any
 from netspace import values
 from netspace.errors import StoreError, StoreInUseError
 from netspace.faults import passing
-from netspace.growing import Growth, remember
 from netspace.spaces.sample import Sample
 from netspace.spaces.union import Space
 from netspace.storage.place import Place, check_shareable
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study_file import with_defaults
+from netspace.studies.growing import Growth, remember
+from netspace.studies.spec import with_defaults
 from netspace.training.data import Dataset
 from netspace.training.packs import pack
 from netspace.training.trial import Trial

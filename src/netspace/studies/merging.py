@@ -5,9 +5,9 @@ from pathlib import Path
 
 from netspace import values
 from netspace.errors import StoreError
-from netspace.growing import growth_among, remember
 from netspace.storage.place import Place
 from netspace.storage.store import Store
+from netspace.studies.growing import growth_among, remember
 
 
 def merge_stores(into: str | Path | Place, others: Sequence[str | Path | Place]) -> int:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from netspace import values
-from netspace.climbing import rung_in_words, rung_report, rung_sentences, rung_table
 from netspace.errors import InputError, StoreError
 from netspace.findings.assisted import assisted_at_looks, assisted_rows, assisted_sentence
 from netspace.findings.assumptions import Assumption, assumptions
@@ -14,7 +13,6 @@ from netspace.findings.importance import importance
 from netspace.findings.normalised import complexities
 from netspace.findings.ranges import range_rows
 from netspace.findings.words import count
-from netspace.ladder import check_sampled
 from netspace.networks.complexity import MEASURES
 from netspace.spaces.sample import Sample
 from netspace.stats import Criteria, Look, Verdict, VerdictKind, compare_all, compare_at_looks, planned_looks
@@ -24,8 +22,10 @@ from netspace.stats.ranges import SHARE
 from netspace.storage.population import Population
 from netspace.storage.rows import marks_of
 from netspace.storage.store import Store
-from netspace.study_choices import ComparisonChoice
-from netspace.study_file import StudySpec, plan_of_looks
+from netspace.studies.choices import ComparisonChoice
+from netspace.studies.climbing import rung_in_words, rung_report, rung_sentences, rung_table
+from netspace.studies.ladder import check_sampled
+from netspace.studies.spec import StudySpec, plan_of_looks
 from netspace.training.data import Dataset
 from netspace.training.device import CPU
 from netspace.training.recipe import TrainingRecipe

@@ -14,7 +14,7 @@ from netspace import values
 from netspace.errors import InputError, StoreError
 from netspace.storage.place import Place
 from netspace.storage.store import Store
-from netspace.study_file import StudySpec
+from netspace.studies.spec import StudySpec
 
 GROWTH = "growth"
 """Among the facts of a study: how it grew last."""

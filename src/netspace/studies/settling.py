@@ -13,7 +13,7 @@ import numpy as np
 from netspace.backends import get_backend
 from netspace.errors import FallbackWarning, InputError, StudyFileError
 from netspace.spaces.sample import Sample
-from netspace.study_file import StudySpec
+from netspace.studies.spec import StudySpec
 from netspace.training.data import Dataset
 from netspace.training.device import CPU, MEASURED, kind
 from netspace.training.recipe import AUTO, PRECISIONS

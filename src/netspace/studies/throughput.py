@@ -16,11 +16,11 @@ from pathlib import Path
 
 from netspace import values
 from netspace.errors import ExecutionError
-from netspace.preparing import Drawn
 from netspace.storage.store import Store
-from netspace.study import Study
-from netspace.study_file import StudySpec
-from netspace.study_text import study_text
+from netspace.studies.preparing import Drawn
+from netspace.studies.spec import StudySpec
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 from netspace.training.packs import PACK, pack
 
 USUAL = "usual"
@@ -32,7 +32,7 @@ LOADERS = (0, 4)
 RUN = """
 import sys
 from pathlib import Path
-from netspace.study import Study
+from netspace.studies.study import Study
 Study.open(sys.argv[1], output=sys.argv[2]).run(data_dir=Path(sys.argv[3]) if sys.argv[3:] else None)
 """
 

@@ -8,7 +8,7 @@ from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, St
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
-from netspace.study_file import StudySpec
+from netspace.studies.spec import StudySpec
 from netspace.training.data import Dataset
 
 

@@ -10,19 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspace import growing
 from netspace.errors import InputError, OwnBlockError, StoreError, StudyFileError
 from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
 from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
-from netspace.growing import Growth
-from netspace.ladder import Step, check_alone, check_rungs_fit
-from netspace.launching import in_turn, study_workers, trial_of, worker_setup
-from netspace.parts import WHOLE, Part
-from netspace.preparing import Drawn, Preparation
-from netspace.running import OnProgress, Run, StudyProgress
-from netspace.settling import as_settled, check_machine, measured
 from netspace.spaces.sample import Sample
 from netspace.stats import Verdict
 from netspace.storage.address import place_of
@@ -30,10 +22,17 @@ from netspace.storage.place import Place, check_shareable
 from netspace.storage.population import Population
 from netspace.storage.sqlite import STORE_NAME, SqliteFile
 from netspace.storage.store import Store
-from netspace.study_file import FINGERPRINT, StudySpec, parse_study, read_study
-from netspace.study_samples import draw_samples
-from netspace.study_text import study_text
-from netspace.telling import (
+from netspace.studies import growing
+from netspace.studies.growing import Growth
+from netspace.studies.ladder import Step, check_alone, check_rungs_fit
+from netspace.studies.launching import in_turn, study_workers, trial_of, worker_setup
+from netspace.studies.parts import WHOLE, Part
+from netspace.studies.preparing import Drawn, Preparation
+from netspace.studies.running import OnProgress, Run, StudyProgress
+from netspace.studies.samples import draw_samples
+from netspace.studies.settling import as_settled, check_machine, measured
+from netspace.studies.spec import FINGERPRINT, StudySpec, parse_study, read_study
+from netspace.studies.telling import (
     FALLBACK,
     check_plan,
     judge,
@@ -45,6 +44,7 @@ from netspace.telling import (
     tell,
     undecided_spaces,
 )
+from netspace.studies.text import study_text
 from netspace.training.data import Dataset
 from netspace.training.packs import PACK, open_packed, reuse_or_load, shared_pack
 

@@ -12,18 +12,18 @@ from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import Executor, Limits, Work
 from netspace.execution.processes import ProcessExecutor
 from netspace.execution.ray_executor import RayExecutor
-from netspace.hosts import Needed, versions_here
-from netspace.ladder import leaves_weights
 from netspace.machine import usable_cores
 from netspace.networks.complexity import complexity
 from netspace.networks.spec import NetworkSpec
-from netspace.parts import WHOLE, Part
-from netspace.running import train_here
-from netspace.study_file import StudySpec
+from netspace.studies.hosts import Needed, versions_here
+from netspace.studies.ladder import leaves_weights
+from netspace.studies.parts import WHOLE, Part
+from netspace.studies.running import train_here
+from netspace.studies.spec import StudySpec
 from netspace.training.device import CPU
 from netspace.training.trial import Trial
 
-TO_IMPORT = {"torch": ("netspace.backends.torch_training", "netspace.running")}
+TO_IMPORT = {"torch": ("netspace.backends.torch_training", "netspace.studies.running")}
 """What a backend's workers may import before they are set up; others ask the environment at their first import."""
 
 SEEN = "CUDA_VISIBLE_DEVICES"

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from netspace import values
-from netspace.climbing import going_on
 from netspace.errors import ExecutionError, StoreError
 from netspace.findings.words import count
-from netspace.ladder import FORMER, Step
-from netspace.launching import trial_of
 from netspace.networks.complexity import MEASURES, Complexity
-from netspace.preparing import Drawn
-from netspace.running import StudyProgress
 from netspace.spaces.sample import Sample
 from netspace.storage.population import Population
 from netspace.storage.store import Store
-from netspace.study import Study
-from netspace.study_file import FINGERPRINT, LARGEST_SEED, StudySpec
-from netspace.study_text import study_text
+from netspace.studies.climbing import going_on
+from netspace.studies.ladder import FORMER, Step
+from netspace.studies.launching import trial_of
+from netspace.studies.preparing import Drawn
+from netspace.studies.running import StudyProgress
+from netspace.studies.spec import FINGERPRINT, LARGEST_SEED, StudySpec
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 from netspace.training.last_weights import forget_weights, trials_kept
 from netspace.training.packs import PACK, open_packed, reuse_or_load
 

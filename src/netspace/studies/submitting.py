@@ -8,14 +8,14 @@ from typing import Any
 
 from netspace.errors import InputError
 from netspace.execution.slurm import Resources, check_submission, submit
-from netspace.launching import in_order
-from netspace.parts import Part
-from netspace.preparing import Drawn
-from netspace.rungs import rungs_of
 from netspace.storage.place import check_shareable
 from netspace.storage.postgresql import PostgresSchema
 from netspace.storage.store import Store
-from netspace.study import Study
+from netspace.studies.launching import in_order
+from netspace.studies.parts import Part
+from netspace.studies.preparing import Drawn
+from netspace.studies.rungs import rungs_of
+from netspace.studies.study import Study
 from netspace.training.device import CPU
 
 

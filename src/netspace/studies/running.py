@@ -25,9 +25,9 @@ from netspace.execution.executor import (
     Work,
 )
 from netspace.faults import passing
-from netspace.hosts import Needed, check_host, data_here, versions_here
 from netspace.networks.own_block import OwnBlock, load
 from netspace.storage.store import Entry, Store
+from netspace.studies.hosts import Needed, check_host, data_here, versions_here
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.last_weights import keep_weights, kept_weights
 from netspace.training.trial import EpochRecord, Trial, TrialResult

@@ -21,18 +21,18 @@ from netspace.errors import ExecutionError, InputError, StoreError, StudyFileErr
 from netspace.execution.executor import GRACE, Executor, never
 from netspace.files import written_aside
 from netspace.findings.importance import relation_within
-from netspace.ladder import check_sampled
-from netspace.preparing import Drawn
-from netspace.running import StudyProgress
 from netspace.spaces.counting import Estimate
 from netspace.spaces.declaration import SpaceDeclaration
 from netspace.spaces.principles import PRINCIPLES, NothingToDo, Principle
 from netspace.spaces.space import DesignSpace
 from netspace.stats import Criteria, Decision, DecisionKind, Verdict, compare, decide
 from netspace.storage.store import Store
-from netspace.study import Study
-from netspace.study_file import FINGERPRINT, StudySpec, parse_study
-from netspace.study_text import study_text
+from netspace.studies.ladder import check_sampled
+from netspace.studies.preparing import Drawn
+from netspace.studies.running import StudyProgress
+from netspace.studies.spec import FINGERPRINT, StudySpec, parse_study
+from netspace.studies.study import Study
+from netspace.studies.text import study_text
 
 ENOUGH = 100
 """Fresh networks on either side of a step, by default and for a word of warning."""

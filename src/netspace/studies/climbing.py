@@ -11,11 +11,11 @@ import numpy as np
 from netspace.findings.readings import FloatArray
 from netspace.findings.replicates import measured_again, together
 from netspace.findings.words import count, numbers, percent
-from netspace.ladder import BEST, FORMER, RungPlace, Step
 from netspace.stats import Fidelity, fidelity
 from netspace.stats.fidelity import FEWEST
 from netspace.storage.population import Population
-from netspace.study_file import StudySpec
+from netspace.studies.ladder import BEST, FORMER, RungPlace, Step
+from netspace.studies.spec import StudySpec
 
 FEWEST_FOR_TOP = 6
 """Networks in both rungs below which a best tenth, of three at least, would be more than half of them."""

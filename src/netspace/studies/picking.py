@@ -23,7 +23,7 @@ from netspace.spaces.latency import Latency
 from netspace.stats import SeedNoise, error_limits, seed_noise
 from netspace.storage.place import Place
 from netspace.storage.population import Population
-from netspace.study import Study
+from netspace.studies.study import Study
 from netspace.training.data import Dataset
 from netspace.training.metrics import images_behind
 
