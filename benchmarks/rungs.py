@@ -7,7 +7,8 @@ and after it a second one (`--second`) either fresh or from the weights at the e
 any ladder pays, both cost the same; "one training" spends all of that on one schedule. Each is held against a much
 longer training (`--reference-epochs`) from another seed than any of them. All are of the preset "full" but for their
 epochs, and each has a store of its own under `--output`: run it again and it goes on where it was; `--show` prints what
-is stored and trains nothing. They take turns, a third of the networks each time.
+is stored and trains nothing. They take turns, a third of the networks each time. The reference is that of `proxies.py`,
+where that has trained it there.
 
 Limits at 95 %: of correlations as `netspace.stats.fidelity` has them, from 20 networks on; of the gain in Spearman's
 correlation over the fresh rung by a paired bootstrap of networks. `images` are those of the rung alone.
@@ -155,7 +156,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes; the study's unless said")
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--kernels", default="torch")
-    parser.add_argument("--output", type=Path, default=Path("runs/rungs_measured"))
+    parser.add_argument("--output", type=Path, default=Path("runs/proxies"))
     parser.add_argument("--show", action="store_true", help="print what is stored, and train nothing")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -176,7 +177,7 @@ def main() -> None:
     turns = sorted({math.ceil(networks * turn / TURNS) for turn in range(1, TURNS + 1)})
     for count in turns[-1:] if options.show else turns:
         for name, asked in variants(spec, options).items():
-            content = values.digest({**asked.identity(), "rungs": asked.rungs})
+            content = values.digest(asked.identity() | ({"rungs": asked.rungs} if asked.rungs else {}))
             folder = options.output / f"{name.replace(' ', '-')}-{content[:8]}"
             study = Study(asked, study_text(asked), folder, pack_folder=options.output / "data")
             # A store never holds fewer than before.
