@@ -28,6 +28,10 @@ WORDS = ("mine.json", "--data", "digits", "--epochs", "2", "--batch-size", "50",
 NAMES = ("zero", "one", "two")
 
 
+def trained(folder, data, spec=SPEC, *, recipe=RECIPE, seed=0, **options):
+    return train_final(folder, single.trial_of(spec, data, recipe=recipe, seed=seed), data, **options)
+
+
 @pytest.fixture(scope="module")
 def digits():
     return load(DataChoice(name="digits", training_share=0.2))
@@ -36,7 +40,7 @@ def digits():
 @pytest.fixture(scope="module")
 def undisturbed(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("final") / "best"
-    return folder, train_final(folder, SPEC, digits, recipe=RECIPE, test=True)
+    return folder, trained(folder, digits, test=True)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +74,10 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(digits, undisturbed,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_final(again, SPEC, digits, recipe=RECIPE, test=True, on_epoch=killed, every=0.0)
+        trained(again, digits, test=True, on_epoch=killed, every=0.0)
     assert not (again / "network.json").exists()
     seen = []
-    resumed = train_final(again, SPEC, digits, recipe=RECIPE, test=True, on_epoch=lambda r: seen.append(r.epoch))
+    resumed = trained(again, digits, test=True, on_epoch=lambda r: seen.append(r.epoch))
     assert seen == [3, 4]
     assert (again / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert (resumed.result.error, resumed.test) == (done.result.error, done.test)
@@ -84,7 +88,7 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(digits, undisturbed,
     assert page.count('<tr><th scope="row">') == 4
 
     before = {path.name: path.stat().st_mtime_ns for path in again.iterdir()}
-    read = train_final(again, SPEC, digits, recipe=RECIPE, test=True, on_epoch=killed)
+    read = trained(again, digits, test=True, on_epoch=killed)
     assert (read.before, read.test_before, read.result) == (True, True, resumed.result)
     assert {path.name: path.stat().st_mtime_ns for path in again.iterdir()} == before
     assert times == [1]
@@ -92,38 +96,38 @@ def test_a_killed_training_goes_on_to_the_very_same_weights(digits, undisturbed,
 
 def test_a_wish_to_stop_saves_the_epoch_and_the_page_waits(digits, tmp_path):
     with pytest.raises(Stopped, match=r"^stopped after epoch 1$"):
-        train_final(tmp_path, SPEC, digits, recipe=RECIPE, should_stop=lambda: True)
+        trained(tmp_path, digits, should_stop=lambda: True)
     assert len(list((tmp_path / "checkpoints").iterdir())) == 1
     assert 'http-equiv="refresh"' in (tmp_path / "curves.html").read_text()
     with pytest.raises(CheckpointError, match=r"holds another training: seed was 0 and is 1; say the same, or choose"):
-        train_final(tmp_path, SPEC, digits, recipe=RECIPE, seed=1)
+        trained(tmp_path, digits, seed=1)
 
 
 def test_another_training_is_refused_by_the_first_difference(digits, undisturbed):
     folder, _ = undisturbed
     longer = dataclasses.replace(RECIPE, epochs=5)
     with pytest.raises(CheckpointError, match=r"another training: recipe.epochs was 4 and is 5; say the same"):
-        train_final(folder, SPEC, digits, recipe=longer)
+        trained(folder, digits, recipe=longer)
     fewer = load(DataChoice(name="digits", training_share=0.1))
     with pytest.raises(CheckpointError, match=r"another training: images.training_share was 0.2 and is 0.1"):
-        train_final(folder, SPEC, fewer, recipe=RECIPE)
+        trained(folder, fewer)
     wider = dataclasses.replace(SPEC, stages=(Stage(depth=1, width=24, group_width=8),))
     with pytest.raises(CheckpointError, match=r"another training: network.stages\[0\].width was 16 and is 24"):
-        train_final(folder, wider, digits, recipe=RECIPE)
+        trained(folder, digits, wider)
     with final._held(folder), pytest.raises(CheckpointError, match="is being written by another command"):
-        train_final(folder, SPEC, digits, recipe=RECIPE)
+        trained(folder, digits)
 
 
 def test_the_test_split_may_be_asked_for_later_and_only_once(digits, tmp_path, monkeypatch):
     times, short = counted(monkeypatch), dataclasses.replace(RECIPE, epochs=1)
-    assert train_final(tmp_path, SPEC, digits, recipe=short).test is None
+    assert trained(tmp_path, digits, recipe=short).test is None
     assert "The test images were not touched." in (tmp_path / "card.md").read_text()
-    later = train_final(tmp_path, SPEC, digits, recipe=short, test=True)
+    later = trained(tmp_path, digits, recipe=short, test=True)
     assert (later.before, later.test_before, sum(later.test.images)) == (True, False, 297)
     assert "The test images were judged once" in (tmp_path / "card.md").read_text()
     # Even where all but what it said is lost.
     (tmp_path / "network.json").unlink()
-    again = train_final(tmp_path, SPEC, digits, recipe=short, test=True)
+    again = trained(tmp_path, digits, recipe=short, test=True)
     assert (again.before, again.test_before, again.test) == (False, True, later.test)
     assert times == [1]
 

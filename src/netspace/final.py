@@ -33,15 +33,12 @@ from netspace.backends.record import ImageFormat, as_json, load_record, read_jso
 from netspace.errors import CheckpointError, NetspaceError
 from netspace.files import written_aside
 from netspace.machine import processor, usable_cores
-from netspace.networks.spec import NetworkSpec
 from netspace.networks.zoo import name_of
 from netspace.single import Trained
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.data import Dataset
-from netspace.training.device import CPU
 from netspace.training.metrics import Judged
 from netspace.training.rank import Rank
-from netspace.training.recipe import TrainingRecipe
 from netspace.training.trial import EpochRecord, Trial
 
 DECLARATION, TEST, CARD, FACTS, CURVES = "training.json", "test.json", "card.md", "card.json", "curves.html"
@@ -78,15 +75,9 @@ def check_room(folder: Path) -> None:
 
 def train_final(
     folder: Path,
-    spec: NetworkSpec,
+    trial: Trial,
     data: Dataset,
     *,
-    recipe: TrainingRecipe,
-    backend: str = "torch",
-    seed: int = 0,
-    threads: int = 1,
-    kernels: str = "torch",
-    device: str = CPU,
     rank: Rank = Rank(),
     test: bool = False,
     begun: Beginning | None = None,
@@ -104,26 +95,25 @@ def train_final(
     Raises: CheckpointError where the folder is of another training, by the first difference, another command is in it
     or it cannot be written; Stopped; what `single.train_network` does.
     """
-    chosen: dict[str, Any] = {"recipe": recipe, "backend": backend, "seed": seed, "threads": threads}
-    chosen |= {"kernels": kernels, "device": device, "rank": rank}
-    trial = single.trial_of(spec, data, test=test, **chosen)
+    if test:
+        single.check_test(trial, data)
     weights = None if begun is None else begun.arrays
     if rank.number:
         if (folder / SPEC_FILE).exists():
             return _read(folder, trial)
-        return single.train_network(spec, data, weights=weights, on_epoch=on_epoch, **chosen)
+        return single.train_network(trial, data, rank=rank, weights=weights, on_epoch=on_epoch)
     with _held(folder):
         _declare(folder, Declaration.of(trial, data, begun))
         if (folder / SPEC_FILE).exists():
             done = _read(folder, trial)
             if test and done.test is None:
-                get_backend(backend).take_threads(threads)
+                get_backend(trial.backend).take_threads(trial.threads)
                 done = replace(done, test=_test(folder, done, data))
                 (folder / CARD).unlink(missing_ok=True)
         else:
             checkpoint = None
-            if backend == "torch" and rank.of == 1:
-                checkpoint = Checkpoint(folder / CHECKPOINTS, trial, _computing(backend), every=every)
+            if trial.backend == "torch" and rank.of == 1:
+                checkpoint = Checkpoint(folder / CHECKPOINTS, trial, _computing(trial.backend), every=every)
             seen = _Curves(folder, trial, checkpoint)
 
             def each(record: EpochRecord) -> None:
@@ -133,12 +123,12 @@ def train_final(
                 if checkpoint is not None:
                     checkpoint.stop = should_stop()
 
-            done = single.train_network(spec, data, weights=weights, on_epoch=each, checkpoint=checkpoint, **chosen)
+            done = single.train_network(trial, data, rank=rank, weights=weights, on_epoch=each, checkpoint=checkpoint)
             seen.draw(done.result.curve, ended=done.result.reason or "finished")
             if done.result.error is None:
                 return done
             # Saved first: the network that the test split has judged must not be trained again.
-            save_network(done.network, folder, recipe=recipe, result=done.result, images=ImageFormat.of(data))
+            save_network(done.network, folder, recipe=trial.recipe, result=done.result, images=ImageFormat.of(data))
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
             judged = _judged(folder)
             if judged is not None or test:

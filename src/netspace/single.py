@@ -85,17 +85,13 @@ def trial_of(
     threads: int = 1,
     kernels: str = "torch",
     device: str = CPU,
-    rank: Rank = Rank(),
-    test: bool = False,
+    processes: int = 1,
 ) -> Trial:
-    """Return the trial that `train_network` trains, after everything about it that can be wrong has been looked at.
+    """Return the trial that a network of its own is, fitted to its data, after all that can be wrong was looked at.
 
-    Raises: what `train_network` does.
+    Raises: InputError where a batch is larger than the data, or the backend has no such network or recipe;
+    MissingFrameworkError; SpecError.
     """
-    if test and data.test is None:
-        raise InputError(f"test: {data.name!r} was opened without its test split")
-    if test and data.test is not None:
-        check_judged(recipe.metric, data.test.labels, data.class_names, "test")
     trial = Trial(
         network=fitted(spec, data),
         recipe=recipe,
@@ -104,7 +100,7 @@ def trial_of(
         backend=backend,
         threads=threads,
         kernels=kernels,
-        processes=rank.of,
+        processes=processes,
         device=device,
     )
     trainer = get_backend(backend)
@@ -114,46 +110,36 @@ def trial_of(
     return trial
 
 
+def check_test(trial: Trial, data: Dataset) -> None:
+    """Check that the test split can judge a trial, before anything is trained. Raises: InputError."""
+    if data.test is None:
+        raise InputError(f"test: {data.name!r} was opened without its test split")
+    check_judged(trial.recipe.metric, data.test.labels, data.class_names, "test")
+
+
 def train_network(
-    spec: NetworkSpec,
+    trial: Trial,
     data: Dataset,
     *,
-    recipe: TrainingRecipe,
-    backend: str = "torch",
-    seed: int = 0,
-    threads: int = 1,
-    kernels: str = "torch",
-    device: str = CPU,
     rank: Rank = Rank(),
     test: bool = False,
     weights: Mapping[str, Any] | None = None,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> Trained:
-    """Train a network, fitted to its data, from `seed`, and judge it at the end on the test split if `test`.
+    """Train a network on its data, as `trial_of` names it, and judge it at the end on the test split if `test`.
 
     `weights` are the tensors that it begins from, all of them, in place of fresh ones. Where the backend can, it goes
     on from a `checkpoint`. Of several processes that have joined, each calls this with its `rank`; the first alone
     judges the test split.
 
-    Raises: InputError where a batch is larger than the data, the data have no test split or none that the recipe's
-    metric takes, the backend has no such network or recipe, or the device is not there; MissingFrameworkError;
-    ExecutionError where the kernels cannot be had; Stopped as the checkpoint does.
+    Raises: InputError where the data have no test split or none that the recipe's metric takes, or the device is not
+    there; ExecutionError where the kernels cannot be had; Stopped as the checkpoint does.
     """
-    trial = trial_of(
-        spec,
-        data,
-        recipe=recipe,
-        backend=backend,
-        seed=seed,
-        threads=threads,
-        kernels=kernels,
-        device=device,
-        rank=rank,
-        test=test,
-    )
-    trainer = get_backend(backend)
-    trainer.take_threads(threads)  # before the framework has begun to compute
+    if test:
+        check_test(trial, data)
+    trainer = get_backend(trial.backend)
+    trainer.take_threads(trial.threads)  # before the framework has begun to compute
     if weights is None:
         network = trainer.build(trial.network, seed=trial.stream_seed("initialisation"))
     else:

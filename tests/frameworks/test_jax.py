@@ -305,12 +305,13 @@ except InputError as problem:
 ALONE = """
 import os
 import netspace as ns
-from netspace.single import train_network
+from netspace.single import train_network, trial_of
 from netspace.training.data import DataChoice, load
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 spec = NetworkSpec(stages=(Stage(depth=1, width=8, group_width=8),), stem=Stem(width=8))
 recipe = ns.TrainingRecipe(epochs=1, batch_size=500)
-done = train_network(spec, load(DataChoice(name="digits")), recipe=recipe, backend="jax", threads=3)
+data = load(DataChoice(name="digits"))
+done = train_network(trial_of(spec, data, recipe=recipe, backend="jax", threads=3), data)
 tasks = os.listdir("/proc/self/task")
 print(sum("XLAEigen" in open(f"/proc/self/task/{task}/comm").read() for task in tasks))
 print(done.result.status)

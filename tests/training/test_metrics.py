@@ -10,7 +10,7 @@ from netspace.cli.progress import progress_line
 from netspace.cli.results import last_epoch, print_status
 from netspace.errors import InputError
 from netspace.networks.spec import NetworkSpec, Stage, Stem
-from netspace.single import train_network
+from netspace.single import train_network, trial_of
 from netspace.studies.spec import parse_study
 from netspace.studies.study import Study
 from netspace.training.data import DataChoice, load
@@ -82,7 +82,7 @@ def test_rare_classes_gain_by_weights():
     data = uneven()
     recipe = TrainingRecipe(epochs=8, batch_size=50, learning_rate=0.1, metric="balanced_error")
     plain, weighted = (
-        train_network(SPEC, data, recipe=dataclasses.replace(recipe, class_weights=weights), test=True)
+        train_network(trial_of(SPEC, data, recipe=dataclasses.replace(recipe, class_weights=weights)), data, test=True)
         for weights in ("equal", "balanced")
     )
     assert plain.trial.id != weighted.trial.id
@@ -92,8 +92,10 @@ def test_rare_classes_gain_by_weights():
 
 def test_a_test_split_that_lacks_a_class_is_refused_before_training():
     test = Split(images=np.zeros((2, 8, 8, 1), np.uint8), labels=np.zeros(2, np.int64))
+    data = uneven(test=test)
+    trial = trial_of(SPEC, data, recipe=TrainingRecipe(metric="balanced_error"))
     with pytest.raises(InputError, match="takes test images of every class, and class '1' has none"):
-        train_network(SPEC, uneven(test=test), recipe=TrainingRecipe(metric="balanced_error"), test=True)
+        train_network(trial, data, test=True)
 
 
 def test_a_study_names_its_metric_wherever_it_shows_errors(tmp_path, capsys):

@@ -194,17 +194,18 @@ def train(
 
     with single.together(rank):
         images = _images(choice, packed, rank, data_dir=data_dir, allow_download=download, aloud=aloud)
-        asked: dict[str, Any] = {
-            "recipe": used,
-            "backend": backend,
-            "seed": seed,
-            "threads": threads or max(1, cores // rank.here),
-            "kernels": kernels,
-            "device": device,
-            "rank": rank,
-            "test": test,
-        }
-        trial = single.trial_of(network, images, **asked)
+        trial = single.trial_of(
+            network,
+            images,
+            recipe=used,
+            backend=backend,
+            seed=seed,
+            threads=threads or max(1, cores // rank.here),
+            kernels=kernels,
+            device=device,
+            processes=rank.of,
+        )
+        asked: dict[str, Any] = {"rank": rank, "test": test, "on_epoch": show}
         begun = None if trained is None else beginning(trained, trial, images.class_names)
         if aloud:
             side = images.resolution
@@ -218,12 +219,10 @@ def train(
                 print(note, flush=True)
         if output is None:
             arrays = None if begun is None else begun.arrays
-            done = single.train_network(network, images, weights=arrays, on_epoch=show, **asked)
+            done = single.train_network(trial, images, weights=arrays, **asked)
         else:
             with _saved_when_stopped(grace, may_be=backend == "torch" and rank.of == 1) as should_stop:
-                done = train_final(
-                    output, network, images, begun=begun, origin=origin, on_epoch=show, should_stop=should_stop, **asked
-                )
+                done = train_final(output, trial, images, begun=begun, origin=origin, should_stop=should_stop, **asked)
     if as_json and first:
         told = {"network": trial.network.to_dict(), "trial": values.to_dict(trial)}
         result = {"result": values.to_dict(done.result), "test_error": done.test_error}
