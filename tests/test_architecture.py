@@ -10,7 +10,6 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "netspace"
 
 GROUND = {"errors", "values", "checks", "faults", "files", "machine", "privacy"}
-FOLDERS = ("networks", "spaces", "stats", "training", "backends", "execution", "storage", "findings", "report")
 MAY_IMPORT = {
     "errors": set(),
     "values": {"errors"},

@@ -311,9 +311,14 @@ def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path
     export_store(third.place, tmp_path / "third.parquet", to="parquet")
     export_store(study.place, tmp_path / "first.parquet", to="parquet")
     assert import_store(tmp_path / "third.parquet", tmp_path / "again.db") == 4
-    for source in ("third.parquet", "again.db"):
-        with pytest.raises(InputError, match=r"' is of rung 3 and '.*first.parquet' of rung 1"):
-            read_sources([tmp_path / "first.parquet", tmp_path / source], None)
+    (tmp_path / "page.json").write_text('[{"digest": "a", "error": 0.5}]')  # as a page of a first rung saves it
+    for first, source in (("first.parquet", "third.parquet"), ("first.parquet", "again.db"), ("page.json", "again.db")):
+        with pytest.raises(InputError, match=rf"' is of rung 3 and '.*{first}' of rung 1"):
+            read_sources([tmp_path / first, tmp_path / source], None)
+    for mark in ("[1]", "[[1]]", '{"number": 1}'):
+        (tmp_path / "mended.json").write_text(json.dumps([{"digest": "a", "error": 0.5, "study_rung": mark}]))
+        with pytest.raises(InputError, match=r"mended.json.*study_rung"):
+            read_sources([tmp_path / "mended.json"], None)
     assert [verdict.names for verdict in third.verdicts()] == [("anynetx_a", "anynetx_e")]  # all are in it: samples
     said = netspace("run", "out/rungs/3", cwd=tmp_path, check=2).stderr
     assert "rung.number (=3): a rung is trained by its study" in said
@@ -331,7 +336,9 @@ def test_a_rung_by_itself_finds_the_data_that_it_shares(whole):
     assert shared_pack(third.spec.data, third.folder) is shared_pack(study.spec.data, study.folder) is None  # their own
     of_second, of_third = (Study.open(rung.folder).data().fingerprint for rung in (second, third))
     assert of_second == study.data().fingerprint != of_third
-    assert pick(second.folder).best_limits is not None
+    found = pick(second.folder)
+    assert found.best_limits is not None
+    assert (len(found.candidates), found.judged) == (4, 8)
 
 
 def test_the_size_of_kept_weights_is_told(whole, tmp_path, capsys):

@@ -31,6 +31,7 @@ STUDIES = {
     "mlp": (("pairs", "importance"), ("compare", "assumptions", "importance")),
     "regnety": (("edf",), ("compare",)),
     "larger": (("pairs",), ("compare",)),
+    "search": (("edf",), ("compare", "rungs")),
 }
 """Which figures of each study are kept, and which commands tell of it."""
 

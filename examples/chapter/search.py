@@ -15,25 +15,33 @@ judged by the sixteen epochs, which no search has seen.
   of the budget is halving in that one.
 - *space known*: the same for the second network and every later one, when the space has been paid for.
 
-Costs are the core-seconds that were measured, told in trainings of one epoch. A replay whose network was not among
-those trained for sixteen epochs is counted and left out.
+That 48 networks always lead to the simpler space is taken for granted; the study of `study.toml` says how sure that is.
+
+Costs are the core-seconds that were measured, told in trainings of one epoch. A search draws its networks from those of
+the pool, with replacement. Limits (95 %) are of the mean over all searches and of its difference from random search, by
+a bootstrap of the pools. A winner that was not among those trained for sixteen epochs is "unknown": where that is more
+than one search in twenty, or a search could train nothing, no mean is told, for it would flatter.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from netspace.errors import NetspaceError
+from netspace.errors import InputError, NetspaceError
 from netspace.studies.study import Study
 
 Array = npt.NDArray[np.float64]
 Order = npt.NDArray[np.intp]
 KEPT = 3
 """Halving keeps one network in so many."""
+POOLS, MOST = 100, 3
+"""Resampled pools, and how many networks a search may draw, as a multiple of a pool's."""
+UNKNOWN = 0.05
+"""The share of searches with an unknown winner above which no mean is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,27 +58,37 @@ class Pool:
         return len(self.short)
 
 
+Way = Callable[[Pool, Order, float], tuple[int, int]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What searches of one kind and budget came to: mean error, 2.5 and 97.5 % of the searches, how many had none."""
+    """What searches of one kind and budget came to; `error` and `gain` over random search with their limits, in [0, 1].
+
+    `unknown` and `nothing` are shares of the searches: whose winner has no final error, and which trained none.
+    """
 
     way: str
     budget: float
     networks: float
-    error: float
-    low: float
-    high: float
-    unknown: int
+    error: tuple[float, float, float] | None
+    gain: tuple[float, float, float] | None
+    unknown: float
+    nothing: float
 
 
 def pools(folder: Path) -> dict[str, Pool]:
     """Return the pool of every space of a study with two rungs, in the order of its file."""
     study = Study.open(folder)
     first, rungs = study.populations(), study.climbed()
+    for number in (1, 2, 3):
+        populations = first if number == 1 else rungs.get(number, ())
+        waiting = sum(result is None for population in populations for result in population.results)
+        if waiting or not populations:
+            raise InputError(f"rung {number} of {str(folder)!r} is not complete; `netspace run` goes on with it")
     found = {}
     for population, longer, longest in zip(first, rungs[2], rungs[3], strict=True):
         known = {n.digest: e for n, e in zip(longest.networks, longest.errors.tolist(), strict=True)}
-        assert [n.digest for n in population.networks] == [n.digest for n in longer.networks]
         found[population.name] = Pool(
             short=population.errors,
             longer=longer.errors,
@@ -88,47 +106,82 @@ def random_search(pool: Pool, order: Order, budget: float) -> tuple[int, int]:
 
 
 def halving(pool: Pool, order: Order, budget: float) -> tuple[int, int]:
-    """Return the network that wins, and how many were trained for one epoch: as many as the budget has room for."""
-    best = (-1, 0)
-    for count in range(KEPT, len(order) + 1):
+    """Return the network that wins, and how many were trained for one epoch: the most for which the budget has room."""
+    spent = np.cumsum(pool.short_cost[order])
+    for count in range(int(np.searchsorted(spent, budget)), KEPT - 1, -1):
         taken = order[:count]
         kept = taken[np.argsort(pool.short[taken], kind="stable")[: count // KEPT]]
-        if pool.short_cost[taken].sum() + pool.longer_cost[kept].sum() > budget:
-            break
-        best = int(kept[np.argmin(pool.longer[kept])]), count
-    return best
+        if spent[count - 1] + pool.longer_cost[kept].sum() <= budget:
+            return int(kept[np.argmin(pool.longer[kept])]), count
+    return -1, 0
 
 
-def rows(wide: Pool, narrow: Pool, budgets: list[float], learning: int, replays: int) -> list[Row]:
+def rows(wide: Pool, narrow: Pool, budgets: Sequence[float], learning: int, replays: int) -> list[Row]:
     """Return a line for every budget, in trainings of one epoch, and every way of searching."""
     unit = float(np.median(np.concatenate([wide.short_cost, narrow.short_cost])))
     learned = learning * float(np.median(wide.short_cost))
-    ways: dict[str, tuple[Pool, Callable[[Pool, Order, float], tuple[int, int]], float]] = {
+    ways: dict[str, tuple[Pool, Way, float]] = {
         "random": (wide, random_search, 0.0),
         "halving": (wide, halving, 0.0),
         "space first": (narrow, halving, learned),
         "space known": (narrow, halving, 0.0),
     }
-    found = []
-    for budget in budgets:
-        for way, (pool, search, paid) in ways.items():
-            chance = np.random.default_rng(0)
-            won = [search(pool, chance.permutation(len(pool)), budget * unit - paid) for _ in range(replays)]
-            errors = np.array([pool.longest[network] if network >= 0 else np.nan for network, _ in won])
-            known = errors[np.isfinite(errors)]
-            low, high = np.quantile(known, (0.025, 0.975)) if len(known) else (np.nan, np.nan)
-            found.append(
-                Row(
-                    way=way,
-                    budget=budget,
-                    networks=float(np.mean([count for _, count in won])),
-                    error=float(known.mean()) if len(known) else np.nan,
-                    low=float(low),
-                    high=float(high),
-                    unknown=len(errors) - len(known),
-                )
+    each = max(1, replays // POOLS)
+    return [
+        row
+        for budget in budgets
+        for row in _of_budget(ways, budget, {way: budget * unit - paid for way, (_, _, paid) in ways.items()}, each)
+    ]
+
+
+def _of_budget(
+    ways: dict[str, tuple[Pool, Way, float]], budget: float, seconds: dict[str, float], each: int
+) -> list[Row]:
+    """Return the lines of a budget, of so many searches in each of the resampled pools."""
+    chance = np.random.default_rng(0)
+    won: dict[str, list[list[tuple[int, int]]]] = {way: [] for way in ways}
+    for _ in range(POOLS):
+        # Pools of one size are resampled alike, so that all ways that search one search the same networks.
+        again = {size: chance.integers(0, size, size) for size in {len(pool) for pool, _, _ in ways.values()}}
+        for way, (pool, search, _) in ways.items():
+            networks = again[len(pool)]
+            orders = (networks[chance.integers(0, len(pool), MOST * len(pool))] for _ in range(each))
+            won[way].append([search(pool, order, seconds[way]) for order in orders])
+    means, found = {}, []
+    for way, (pool, _, _) in ways.items():
+        winners = np.array([[network for network, _ in searches] for searches in won[way]])
+        errors = np.where(winners >= 0, pool.longest[winners], np.nan)
+        nothing = float((winners < 0).mean())
+        unknown = float(np.isnan(errors).mean()) - nothing
+        told = nothing == 0 and unknown <= UNKNOWN
+        means[way] = np.nanmean(errors, axis=1) if told else np.full(POOLS, np.nan)
+        found.append(
+            Row(
+                way=way,
+                budget=budget,
+                networks=float(np.mean([count for searches in won[way] for _, count in searches])),
+                error=_limits(means[way]) if told else None,
+                gain=_limits(means["random"] - means[way]) if told and way != "random" else None,
+                unknown=unknown,
+                nothing=nothing,
             )
+        )
     return found
+
+
+def _limits(values: Array) -> tuple[float, float, float] | None:
+    """Return a mean with its limits; None where it cannot be told."""
+    if np.isnan(values).any():
+        return None
+    low, high = np.quantile(values, (0.025, 0.975))
+    return float(values.mean()), float(low), float(high)
+
+
+def _points(told: tuple[float, float, float] | None, sign: str = "") -> str:
+    if told is None:
+        return "-"
+    value, low, high = (100 * one for one in told)
+    return f"{value:{sign}.2f} ({low:{sign}.2f} to {high:{sign}.2f})"
 
 
 def main() -> None:
@@ -137,16 +190,18 @@ def main() -> None:
     parser.add_argument("study", type=Path, nargs="?", default=Path("runs/chapter_search"))
     parser.add_argument("--budgets", default="60,120,200", help="in trainings of one epoch")
     parser.add_argument("--learning", type=int, default=48, help="networks from which the space is learned")
-    parser.add_argument("--replays", type=int, default=2000)
+    parser.add_argument("--replays", type=int, default=5000, help="searches of each way and budget")
     asked = parser.parse_args()
     (wide, first), (narrow, second) = pools(asked.study).items()
-    print(f"{wide}, from which {narrow} is learned with {asked.learning} networks; {asked.replays:,} replays each")
-    print(f"{'way':13}{'budget':>8}{'networks':>10}{'error of what it returns':>26}{'unknown':>9}")
+    print(f"{wide}, from which {narrow} is learned by {asked.learning} networks; about {asked.replays:,} searches each")
+    print(
+        f"{'way':13}{'budget':>7}{'networks':>9}{'error [%]':>25}{'better than random':>25}{'unknown':>9}{'nothing':>9}"
+    )
     for row in rows(first, second, [float(one) for one in asked.budgets.split(",")], asked.learning, asked.replays):
-        error = "-"
-        if np.isfinite(row.error):
-            error = f"{100 * row.error:.2f} % ({100 * row.low:.2f} to {100 * row.high:.2f})"
-        print(f"{row.way:13}{row.budget:>8g}{row.networks:>10.1f}{error:>26}{row.unknown:>9}")
+        print(
+            f"{row.way:13}{row.budget:>7g}{row.networks:>9.1f}{_points(row.error):>25}{_points(row.gain, '+'):>25}"
+            f"{row.unknown:>9.1%}{row.nothing:>9.1%}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Images beyond memory: decoded into shards once, and from there the very numbers that memory would have given."""
 
 import os
+import platform
 import resource
 import shutil
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
@@ -223,14 +225,18 @@ class TestInterrupted:
             reuse_or_load(choice(folder), tmp_path, room=small(tmp_path, told=stop))
         first, *_ = shard_files(tmp_path)
         stamp = first.stat().st_mtime_ns
-        for name, age in ((".training-5-000003.npy.here.1.part", 2 * ABANDONED), (".a.npy.elsewhere.1.part", 0.0)):
+        killed = subprocess.Popen(["true"])
+        killed.wait()
+        ours = f".training-5-000008.npy.{platform.node()}.{killed.pid}.part"
+        left = {".training-5-000003.npy.there.1.part": 2 * ABANDONED, ".a.npy.there.1.part": 0.0, ours: 0.0}
+        for name, age in left.items():
             (first.parent / name).write_bytes(b"of a worker that was killed, or of one that writes")
             os.utime(first.parent / name, (time.time() - age,) * 2)
         said = []
         load_packed(choice(folder), tmp_path, room=small(tmp_path, told=lambda *told: said.append(told)))
         assert said in ([(10, 24), (15, 24), (20, 24), (24, 24)], [(15, 24), (20, 24), (24, 24)])
         assert first.stat().st_mtime_ns == stamp
-        assert [path.name for path in first.parent.glob(".*")] == [".a.npy.elsewhere.1.part"]
+        assert [path.name for path in first.parent.glob(".*")] == [".a.npy.there.1.part"]
         same(open_packed(tmp_path), load(choice(folder)))
 
     def test_disk_that_fills_up(self, folder, tmp_path):

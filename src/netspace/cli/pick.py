@@ -127,7 +127,7 @@ def sentences(found: "Pick") -> list[str]:
         limits = " to ".join(f"{100 * limit:.2f}" for limit in found.best_limits)
         told.append(
             f"{picked}{' and so probably too low' * (len(ranked) > 1)}: by {found.images:,} validation images its true "
-            f"error is {limits} %, with {100 * found.level:g} % confidence for all {len(found.candidates)} at once."
+            f"error is {limits} %, with {100 * found.level:g} % confidence for all {found.judged} at once."
         )
     told += _of_seeds(found)
     alike = sum(other.may_be_best for other in ranked) - 1

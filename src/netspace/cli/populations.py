@@ -51,12 +51,12 @@ def read_table(source: Path, column: "ErrorColumn | None") -> "Reading":
     return reading
 
 
-def rung_of(table: "Reading") -> "RungPlace | None":
+def rung_of(source: Path, table: "Reading") -> "RungPlace | None":
     """Return which rung of another study a table's is, where its rows say so. Raises: InputError."""
     from netspace import values
     from netspace.studies.ladder import RungPlace
 
-    return None if table.rung is None else values.from_dict(RungPlace, table.rung, where="study_rung")
+    return None if table.rung is None else values.from_dict(RungPlace, table.rung, where=f"{source}: study_rung")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,18 +94,19 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
         if is_table(source):
             table = read_table(source, column)
             planned = table.planned_looks is not None
-            rung = rung_of(table)
+            rung = rung_of(source, table)
+            of_study = table.of_study
             if planned and len(sources) == 1:
                 return _at_looks(source, table, normalised)
             found += [(source.name, population) for population in table.populations]
         else:
             study = Study.open(source)
-            rung = study.spec.rung
+            rung, of_study = study.spec.rung, True
             planned = bool(study.spec.looks)
             terms[source] = study.spec.comparison.terms
             found += [(study.folder.resolve().name, population) for population in study.populations()]
         check_sampled(rung, f"a comparison with {str(source)!r}")
-        if not is_table(source) or rung or table.of_store:
+        if of_study:
             rungs[str(source)] = rung.number if rung else 1
         if planned:
             raise InputError(

@@ -73,7 +73,7 @@ def samplesize(
     populations: Sequence[Population | Outcomes] = ()
     if store is not None and is_table(store):
         table = read_table(store, column)
-        check_sampled(rung_of(table), "a pilot")
+        check_sampled(rung_of(store, table), "a pilot")
         populations = table.populations
     elif store is not None:
         study = Study.open(store)

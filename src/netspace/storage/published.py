@@ -55,10 +55,8 @@ class Reading:
     planned_looks: Mapping[str, Any] | None = None
     rung: Mapping[str, Any] | None = None
 
-    @property
-    def of_store(self) -> bool:
-        """Whether it is a whole store's: then rows that name no rung are of the first."""
-        return all(isinstance(one, Population) for one in self.populations)
+    of_study: bool = False
+    """Whether a study wrote it, by an export or beside a page: then rows that name no rung are of the first."""
 
 
 def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
@@ -70,12 +68,13 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
     Raises: InputError, one sentence with file, column, row and rule.
     """
     columns, _ = read_columns(path)
+    of_study = "digest" in columns
     try:
-        plan, rung = _planned_looks(columns), _rung(columns)
+        plan, rung = _planned_looks(columns), _mark(columns, STUDY_RUNG)
         if is_store_table(columns):
             found = populations_of(columns)
             told = f"{path}: {_counted(found)}, an export of a store"
-            return Reading(populations=found, told=told, planned_looks=plan, rung=rung)
+            return Reading(populations=found, told=told, planned_looks=plan, rung=rung, of_study=of_study)
         if plan is not None:
             raise InputError(
                 f"{PLANNED_LOOKS}: a study that plans its looks is judged at these alone, which takes all columns of "
@@ -86,7 +85,7 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
                 column = ErrorColumn(name="min_test_top1", percent=True)
             columns = _nds_columns(columns, column.name)
         columns = {name: cells for name, cells in columns.items() if name != STUDY_RUNG}
-        return replace(_read(path, columns, column or ErrorColumn()), rung=rung)
+        return replace(_read(path, columns, column or ErrorColumn()), rung=rung, of_study=of_study)
     except InputError as problem:
         raise InputError(f"file {str(path)!r}: {problem}") from None
 
@@ -124,30 +123,26 @@ def _read(path: Path, columns: dict[str, list[Any]], column: ErrorColumn) -> Rea
 
 def _planned_looks(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None:
     """Return the plan that every row names; None where none does."""
-    named = set(columns.get(PLANNED_LOOKS, [None]))
-    if named == {None}:
+    plan = _mark(columns, PLANNED_LOOKS)
+    if plan is None:
         return None
-    try:
-        (one,) = named
-        plan = json.loads(one)
-        networks, comparison = plan["networks"], dict(plan["comparison"])
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{PLANNED_LOOKS} must hold the same plan in every row; export the store again") from None
+    networks, comparison = plan.get("networks"), plan.get("comparison")
+    if not isinstance(comparison, dict):
+        raise InputError(f"{PLANNED_LOOKS} must hold the same plan in every row; export the store again")
     if type(networks) is not int:
         raise InputError(f"{PLANNED_LOOKS}: networks (={networks!r}) must be a whole number; export the store again")
     return {"networks": networks, "comparison": comparison}
 
 
-def _rung(columns: Mapping[str, list[Any]]) -> Mapping[str, Any] | None:
-    """Return the rung that every row names; None where none does."""
-    named = set(columns.get(STUDY_RUNG, [None]))
-    if named == {None}:
-        return None
+def _mark(columns: Mapping[str, list[Any]], name: str) -> dict[str, Any] | None:
+    """Return what a column says of the study in every row; None where it says nothing."""
+    cells = columns.get(name, [None])
     try:
-        (one,) = named
-        return dict(json.loads(one))
+        (one,) = set(cells)
+        return None if one is None else dict(json.loads(one))
     except (TypeError, ValueError):
-        raise InputError(f"{STUDY_RUNG} must hold the same rung in every row; export the store again") from None
+        what = "plan" if name == PLANNED_LOOKS else "rung"
+        raise InputError(f"{name} must hold the same {what} in every row; export the store again") from None
 
 
 def _errors(columns: Mapping[str, list[Any]], column: ErrorColumn) -> FloatArray:

@@ -5,7 +5,6 @@ already. Times count from the start of each network's training, so that TensorBo
 two exports of a store are equal.
 """
 
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from tensorboard.plugins.hparams import summary_v2 as hparams
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from netspace.errors import InputError
+from netspace.files import aside_of
 from netspace.networks.complexity import MEASURES
 from netspace.storage.rows import WAITING, drawn_names
 
@@ -35,7 +35,7 @@ def write_tensorboard(columns: Mapping[str, list[Any]], folder: Path) -> None:
     """
     if folder.exists():
         _check_replaceable(folder)
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    aside = aside_of(folder)
     try:
         for run, events in _runs(columns):
             (aside / run).mkdir(parents=True, exist_ok=True)

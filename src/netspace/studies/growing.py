@@ -100,7 +100,7 @@ def with_growth(facts: dict[str, Any], growth: Growth | None) -> dict[str, Any]:
     """Return the facts of a study and how it has grown, for its store and for its page."""
     if growth is None:
         return facts
-    return facts | {"rows": facts["rows"] | {"Networks": growth.in_words}, GROWTH: values.to_dict(growth)}
+    return facts | {"rows": facts.get("rows", {}) | {"Networks": growth.in_words}, GROWTH: values.to_dict(growth)}
 
 
 def remember(store: Store, growth: Growth | None) -> None:

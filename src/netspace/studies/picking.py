@@ -41,7 +41,8 @@ class Pick:
     Of `networks` in the spaces, `waiting` are not trained yet and `outside` do not meet the budget. `images` is how
     many validation images an error rests on (None: not known), `resolution` [pixels] their side. `noise` is that
     between trainings from several seeds, where the study has them; `best_limits` are those of the true error of
-    whichever candidate has the lowest measured one.
+    whichever candidate has the lowest measured one, together for `judged` networks: the candidates, and in a rung that
+    kept a share those that they were chosen from.
     """
 
     study: str
@@ -57,6 +58,7 @@ class Pick:
     resolution: int | None
     noise: SeedNoise | None
     best_limits: tuple[float, float] | None
+    judged: int
     level: float = LEVEL
 
     @property
@@ -123,10 +125,9 @@ def pick(
     measured = measured_again(populations, *repeats) if repeats else {}
     noise = seed_noise(together(measured)[0]) if measured else None
     images = None if data is None else judging_images(data, populations[0].metric)
-    best_limits = None
+    best_limits, judged = None, round(len(inside) / (study.spec.rung.kept if study.spec.rung else 1.0))
     if images is not None:
-        kept = study.spec.rung.kept if study.spec.rung else 1.0  # the others were looked at, too
-        low, high = error_limits([lowest], images, level=LEVEL, together=round(len(inside) / kept))
+        low, high = error_limits([lowest], images, level=LEVEL, together=judged)
         best_limits = float(low[0]), float(high[0])
     return Pick(
         study=study.spec.name,
@@ -150,6 +151,7 @@ def pick(
         resolution=study.spec.data.resolution if data is None else data.resolution,
         noise=noise,
         best_limits=best_limits,
+        judged=judged,
     )
 
 

@@ -174,7 +174,7 @@ def shared_pack(choice: DataChoice, folder: Path) -> Path | None:
     Such a study lies two folders down, and a rung may share the pack of another rung.
     """
     around = folder.parent.parent / PACK
-    if (folder / PACK).is_dir() or packed_choice(around) is None:
+    if folder.parent.name not in ("checks", "rungs") or (folder / PACK).is_dir():
         return None
     others = (around, *sorted(folder.parent.glob(f"*/{PACK}")))
     return next((other for other in others if packed_choice(other) == choice), None)

@@ -8,7 +8,7 @@ from netspace.errors import StudyFileError
 from netspace.networks.spec import Stem
 from netspace.studies.spec import parse_study, read_study
 
-EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.toml"))
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").rglob("*.toml"))
 BASE = """
 name = "x"
 networks = 4
