@@ -173,3 +173,12 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path):
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path):
     (found,) = read_results(write(tmp_path, b"\xef\xbb\xbferror\r\n0.5\r\n")).populations
     assert found.errors.tolist() == [0.5]
+
+
+def test_lists_of_a_page_are_no_parameters_be_they_of_one_stage(tmp_path):
+    rows = 'space,digest,error,depths,flops\na,x,0.5,2,10\na,y,0.4,"2, 1",20\n'
+    found = read_results(write(tmp_path, rows))
+    assert found.of_study
+    assert (found.populations[0].errors.tolist(), found.populations[0].parameters) == ([0.5, 0.4], {})
+    with pytest.raises(InputError, match=r"depths of row 2 \(='2, 1'\) must be a finite number"):
+        read_results(write(tmp_path, rows.replace("digest", "name")))

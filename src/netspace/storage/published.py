@@ -22,7 +22,7 @@ from netspace.errors import InputError, did_you_mean
 from netspace.networks.complexity import MEASURES
 from netspace.storage.outcomes import FloatArray, Outcomes
 from netspace.storage.population import Population
-from netspace.storage.rows import PLANNED_LOOKS, STUDY_RUNG, WAITING, is_store_table, populations_of
+from netspace.storage.rows import PLANNED_LOOKS, STAGE, STUDY_RUNG, WAITING, is_store_table, populations_of
 from netspace.storage.table_files import read_columns
 
 STATUSES = ("finished", "diverged", "failed", WAITING)
@@ -92,9 +92,11 @@ def read_results(path: Path, column: ErrorColumn | None = None) -> Reading:
 
 def _read(path: Path, columns: dict[str, list[Any]], column: ErrorColumn) -> Reading:
     kept = {name: cells for name, cells in columns.items() if name not in ("space", "status", column.name)}
+    lists = {f"{field}s" for field in STAGE} if "digest" in columns else set()  # a page's: "2, 1", and "2" of one stage
     errors = _errors(columns, column)
     complexity = {name: _measure(name, kept.pop(name)) for name in MEASURES if name in kept}
-    parameters = {name: numbers for name, cells in kept.items() if (numbers := _parameter(name, cells)) is not None}
+    numbers = {name: _parameter(name, cells) for name, cells in kept.items() if name not in lists}
+    parameters = {name: found for name, found in numbers.items() if found is not None}
     by_space: dict[str, list[int]] = {}
     for row, (space, error) in enumerate(zip(columns.get("space", [path.stem] * len(errors)), errors, strict=True)):
         if space is None or str(space).strip() == "":
