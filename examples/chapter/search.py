@@ -4,8 +4,8 @@
     python examples/chapter/search.py
 
 Every network of two populations was trained for one epoch and for four; the best third by the latter for sixteen, from
-another seed. Searches are replayed on these results, each on networks in an order of its own: which networks a search
-would have trained, and which one it would have returned, follow from its rule and its budget alone. What it returns is
+another seed. Searches are replayed on these results, each on networks drawn for it: which networks a search would
+have trained, and which one it would have returned, follow from its rule and its budget alone. What it returns is
 judged by the sixteen epochs, which no search has seen.
 
 - *random*: networks of the wide space, four epochs each; the lowest error wins.
