@@ -46,7 +46,7 @@ batch_size = 50
 [[spaces]]
 space = "anynetx_a"
 [[spaces]]
-space = "regnetx"
+space = "anynetx_e"
 """
 
 ROWS = {
@@ -169,6 +169,7 @@ def measure(networks: int, folder: Path, asked: argparse.Namespace) -> None:
         with Store.open(folder / "out") as store:
             getattr(store, what)()
         told[what] = time.perf_counter() - begun
+    (folder / "measured.json").write_text(json.dumps(told))  # a page may need more memory than there is
     if not asked.no_page:
         begun = time.perf_counter()
         report = Study.open(folder / "out").findings()
@@ -177,7 +178,7 @@ def measure(networks: int, folder: Path, asked: argparse.Namespace) -> None:
         page, *_ = write_report(report, folder / "out")
         told["written"] = time.perf_counter() - begun
         told |= {"page": page.stat().st_size / 1e6, "memory_after": memory()}
-    (folder / "measured.json").write_text(json.dumps(told))
+        (folder / "measured.json").write_text(json.dumps(told))
 
 
 def memory() -> float:
