@@ -4,6 +4,7 @@ Every fault happens to a tiny study that really trains; then the study is run ag
 would, and its results are compared with those of a study that nothing happened to: errors and learning curves, bit for
 bit. `lost` counts networks whose result is missing or another one, `doubled` those that were trained to the end more
 than once. A fault that a network itself brings (it takes too much, say) has to be its own failure and nobody else's.
+Where a driver is killed, the next one has to train what no checkpoint and no result holds, and not an epoch more.
 
     python benchmarks/faults.py              all faults, and the driver killed at every single point: some minutes
     python benchmarks/faults.py --short      under a minute
@@ -36,7 +37,7 @@ from suffering import suffering
 import netspace.backends.torch_training  # noqa: F401
 from netspace import faults
 from netspace.errors import ExecutionError, StoreError
-from netspace.execution.executor import Done, Executor, InlineExecutor, Limits
+from netspace.execution.executor import Done, Executor, InlineExecutor, Limits, Progress
 from netspace.execution.processes import ProcessExecutor
 from netspace.storage.store import Store
 from netspace.studies.study import Study
@@ -66,8 +67,10 @@ space = "anynetx_e"
 """
 POINTS = ("prepared", "written", "renamed", "recording", "recorded")
 QUICK = ("written", "recorded")
-NETWORKS = 6
+NETWORKS, EPOCHS = 6, 4
 FAILED, KILLED = 3, -signal.SIGKILL
+PASSINGS = range(1, EPOCHS + 2)
+"""Checkpoints of a worker's first network, and the first one of its next."""
 PATIENCE = 300.0
 """How long a command may take on a machine that does much else [s]."""
 
@@ -95,6 +98,13 @@ class Place:
     def attempts(self, outcome: str) -> Counter[str]:
         with Store.open(self.folder / "out") as store:
             return Counter(attempt["trial"] for attempt in store.attempts() if attempt["outcome"] == outcome)
+
+    def saved(self) -> int:
+        """Epochs that results and checkpoints hold."""
+        finished = self.attempts("finished")
+        files = (self.folder / "out" / "checkpoints").glob("*/*.safetensors")
+        last = {path.parent.name: path.stem for path in sorted(files) if path.parent.name not in finished}
+        return EPOCHS * len(finished) + sum(int("".join(filter(str.isdigit, stem))) for stem in last.values())
 
     def drive(
         self, executor: Executor | None = None, *, fault: str = "", before: Callable[[], None] | None = None
@@ -143,6 +153,21 @@ def expect(place: Place, what: str, seen: object, wanted: object) -> None:
         raise SystemExit(f"faults: {what} is {seen!r} and should be {wanted!r}; {said}")
 
 
+class Counting(InlineExecutor):
+    """Writes down how many epochs are trained."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(raise_errors=True)
+        self.file = file
+
+    def run(self, setup, tasks, *, should_stop):  # type: ignore[no-untyped-def, override]
+        epochs = 0
+        for events in super().run(setup, tasks, should_stop=should_stop):
+            epochs += sum(isinstance(event, Progress) for event in events)
+            self.file.write_text(str(epochs))
+            yield events
+
+
 # What befalls a worker.
 
 
@@ -173,12 +198,17 @@ def worker(fault: str, *, fails: bool = False, **limits: float) -> Callable[[Pla
 
 
 def worker_at(point: str) -> Callable[[Place], None]:
-    """A worker dies at its third checkpoint."""
+    """A worker dies at ever later checkpoints, each time in a new study."""
 
     def happens(place: Place) -> None:
-        expect(place, "the end of the run", place.drive(Suffering(place.folder, f"{point}:3")), 0)
-        expect(place, "how many workers died", place.attempts("crashed").total(), 1)
-        expect(place, "whether checkpoints are left", (place.folder / "out" / "checkpoints").exists(), False)
+        for number in PASSINGS:
+            here = Place(place.folder / f"{number}")
+            expect(here, "the end of the run", here.drive(Suffering(here.folder, f"{point}:{number}")), 0)
+            expect(here, "how many workers died", here.attempts("crashed").total(), 1)
+            expect(here, "whether checkpoints are left", (here.folder / "out" / "checkpoints").exists(), False)
+            expect(here, "what is lost", [lost(here), doubled(here)], [0, 0])
+            place.runs += here.runs
+        shutil.copytree(here.folder, place.folder, dirs_exist_ok=True)
 
     return happens
 
@@ -199,7 +229,10 @@ def driver_at(point: str, *, every: bool) -> Callable[[Place], None]:
             expect(here, "the end of the driver", ended, KILLED)
             killed += 1
             if every:
-                expect(here, "the end of the next run", here.drive(), 0)
+                saved, trained = here.saved(), here.folder / "trained"
+                expect(here, "the end of the next run", here.drive(Counting(trained)), 0)
+                left = int(trained.read_text()) if trained.exists() else 0
+                expect(here, "epochs that were trained again", left - (NETWORKS * EPOCHS - saved), 0)
                 expect(here, "what is lost", [lost(here), doubled(here)], [0, 0])
                 place.runs += here.runs
         expect(place, "whether it was killed", killed > 1, True)
@@ -341,7 +374,7 @@ def read_only(place: Place) -> None:
 
 
 def full_disk(place: Place) -> None:
-    expect(place, "the end of the driver", place.drive(fault="recording:1"), KILLED)
+    expect(place, "the end of the driver", place.drive(fault="recording:3"), KILLED)
     room = (place.folder / "out" / "study.db").stat().st_size
 
     def before() -> None:  # no file may be written beyond the half of what the store is now
@@ -390,51 +423,58 @@ def edited(before: str, after: str) -> Callable[[Place], None]:
     return happens
 
 
-def data_changed(place: Place) -> None:
-    """Not comparable with the undisturbed study either: one pixel of its own images changes between two runs."""
+def data_changed(place: Place) -> Place:
+    """A pixel of a study's own images changes between two runs; it is held against another study of these images."""
     file, random = place.folder / "images.npz", np.random.default_rng(0)
     images, labels = random.integers(0, 256, (400, 8, 8), dtype=np.uint8), np.arange(400) % 4
     text = TEXT.replace('"digits"\ntraining_share = 0.2', f'"npz:{file}"')
     np.savez(file, images=images, labels=labels)
-    other = Place(place.folder / "other", text)
-    expect(other, "the first run", other.drive(fault="recorded:3"), KILLED)
+    plain = Place(place.folder / "undisturbed", text)
+    expect(plain, "the undisturbed run", plain.drive(), 0)
+    place.file.write_text(text, encoding="utf-8")
+    expect(place, "the first run", place.drive(fault="recorded:3"), KILLED)
     images[0, 0, 0] ^= 1
     np.savez(file, images=images, labels=labels)
-    expect(other, "a run with other data", other.drive(), FAILED)
+    expect(place, "a run with other data", place.drive(), FAILED)
     images[0, 0, 0] ^= 1
     np.savez(file, images=images, labels=labels)
-    expect(other, "the next run", other.drive(), 0)
-    expect(other, "how often networks were trained", set(other.attempts("finished").values()), {1})
-    place.drive()
-    place.runs += other.runs
+    expect(place, "the next run", place.drive(), 0)
+    return plain
 
 
-def diverging(place: Place) -> None:
-    """Not comparable with the undisturbed study: all networks diverge, in both runs, and are trained once."""
-    other = Place(place.folder / "diverging", TEXT.replace("[recipe]", "[recipe]\nlearning_rate = 1e15"))
-    expect(other, "the first run", other.drive(fault="recorded:3"), KILLED)
-    expect(other, "the next run", other.drive(), 0)
-    expect(place, "what stands", {result and result[0] for result in other.numbers().values()}, {"diverged"})
-    expect(place, "how often", set(other.attempts("diverged").values()), {1})
-    place.drive()
-    place.runs += other.runs
+def diverging(place: Place) -> Place:
+    """All networks diverge, in both runs; held against another study in which they do."""
+    text = TEXT.replace("[recipe]", "[recipe]\nlearning_rate = 1e15")
+    plain = Place(place.folder / "undisturbed", text)
+    expect(plain, "the undisturbed run", plain.drive(), 0)
+    place.file.write_text(text, encoding="utf-8")
+    expect(place, "the first run", place.drive(fault="recorded:3"), KILLED)
+    expect(place, "the next run", place.drive(), 0)
+    expect(place, "what stands", {result and result[0] for result in place.numbers().values()}, {"diverged"})  # type: ignore[index]
+    return plain
 
 
 UNDISTURBED: dict[str, object] = {}
 
 
-def lost(place: Place, failures: int = 0) -> int:
+def lost(place: Place, failures: int = 0, wanted: dict[str, object] = UNDISTURBED) -> int:
     numbers = place.numbers()
-    other = sum(numbers[name] != UNDISTURBED[name] for name in UNDISTURBED)
+    other = sum(
+        repr(numbers[name]) != repr(wanted[name]) for name in wanted
+    )  # no number is equal to itself if it is none
     return max(0, other - failures)
 
 
-def doubled(place: Place) -> int:
-    return sum(count > 1 for count in place.attempts("finished").values())
+def doubled(place: Place, told: int = 1) -> int:
+    """How many networks came to their end more often than they were `told` to."""
+    return sum(count > told for what in ("finished", "diverged") for count in place.attempts(what).values())
 
 
-def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]:
-    """Yield every fault with what makes it happen and how many networks have to fail by it."""
+def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], Place | None], int]]:
+    """Yield every fault with what makes it happen and how many networks have to fail by it.
+
+    What is no study of `TEXT` gives back an undisturbed one of its own.
+    """
     for point in QUICK if short else POINTS:
         yield f"driver KILLED when {point}", driver_at(point, every=not short), 0
     yield "worker KILLED in mid-trial", worker("SIGKILL"), 0
@@ -444,6 +484,7 @@ def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]
     yield "disk full", full_disk, 0
     yield "two drivers on one store", two_drivers, 0
     yield "data changed", data_changed, 0
+    yield "no network at all", no_network, 0
     if short:
         return
     yield "folder becomes read-only", read_only, 0
@@ -463,7 +504,6 @@ def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], None], int]]
     yield "locale C, no terminal", in_a(LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", TERM="dumb"), 0
     yield "no home, no cache, no input", in_a(*WITHOUT_INPUT, HOME=None, XDG_CACHE_HOME="/dev/null/no"), 0
     yield "no folder for temporary files", in_a(TMPDIR="/dev/null/no", MPLCONFIGDIR="/dev/null/no"), 0
-    yield "no network at all", no_network, 0
     yield "clock set back and forth", clock_jumps, 0
     yield "study file edited", edited("epochs = 4", "epochs = 5"), 0
     yield "results twice and late", duplicates, 0
@@ -485,8 +525,9 @@ def main() -> None:
             if asked.only and not any(word in name for word in asked.only):
                 continue
             place, since = Place(Path(folder) / f"{i} of many"), time.monotonic()
-            happens(place)
-            counts = lost(place, failures), 0 if happens is duplicates else doubled(place)
+            other = happens(place)
+            wanted = UNDISTURBED if other is None else other.numbers()
+            counts = lost(place, failures, wanted), doubled(place, 2 if happens is duplicates else 1)
             bad += sum(counts)
             print(f"{name:36} {place.runs:5} {counts[0]:5} {counts[1]:8} {time.monotonic() - since:9.1f}", flush=True)
             shutil.rmtree(place.folder, ignore_errors=True)

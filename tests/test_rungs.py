@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from netspace.studies.ladder import RungChoice, RungPlace, ladder
 from netspace.studies.launching import trial_of
 from netspace.studies.picking import pick
 from netspace.studies.rungs import rungs_of
+from netspace.studies.running import Run
 from netspace.studies.spec import parse_study
 from netspace.studies.study import Study
 from netspace.training.data import DataChoice
@@ -291,6 +293,16 @@ def test_what_holds_only_the_best_is_compared_with_nothing_and_rungs_only_with_e
         third.verdicts()
 
 
+def test_studies_of_unequal_trainings_are_not_compared(tmp_path):
+    for epochs in (1, 2):
+        (tmp_path / str(epochs)).mkdir()
+        opened(tmp_path / str(epochs), study_of(A_AND_E, flops="20k..200k", networks=2, epochs=epochs)).run(
+            executor=HERE
+        )
+    said = netspace("compare", "1/out", "2/out", cwd=tmp_path, check=2).stderr
+    assert "'2/out' is trained for 2 epochs of 20 % of the training images at their own size and '1/out'" in said
+
+
 def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path):
     study = opened(tmp_path, study_of(A_AND_E, flops="20k..200k", networks=2, epochs=1) + RUNGS.replace("0.5", "1"))
     study.run(executor=HERE)
@@ -328,6 +340,21 @@ def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path
     assert "Rungs 1 and 2, 4 networks in both: no correlation is told" in page
     with Store.open(tmp_path / "out" / "rungs" / "2") as store:
         assert store.facts["rows"]["Rung"].startswith("2 of 3: 2 epochs of 20 % of the images, batches of 50, from the")
+
+
+def test_a_stop_that_comes_with_the_last_network_holds_for_the_rungs_too(tmp_path, monkeypatch):
+    study = opened(tmp_path, study_of(A_AND_E, flops="20k..200k", networks=2, epochs=1) + RUNGS.replace("0.5", "1"))
+    record = Run._record
+
+    def stopped(run, entries):
+        record(run, entries)
+        if entries and not run._waiting:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Run, "_record", stopped)
+    said = netspace("run", "tiny.toml", "--output", "out", cwd=tmp_path, check=1).stdout
+    assert [p.count("finished") for p in study.populations()] == [2, 2]
+    assert "rung 2: stopped: 0 of 4 networks have a result" in said
 
 
 def test_a_rung_by_itself_finds_the_data_that_it_shares(whole):

@@ -163,7 +163,7 @@ def test_a_network_that_goes_over_a_limit_fails_at_once_and_its_attempt_names_th
     study = make()
     slow = study.draw().trials["anynetx_a"][1].id
     assert study.run(executor=Slow(9, dies=lambda task: task.key == slow)).failures == 1
-    assert study.populations()[0].results[1].reason == "took longer than its limit of 60 s"
+    assert study.populations()[0].results[1].reason == f"took longer than its limit of 60 s; log: logs/{slow}.log"
     with Store.open(study.store_path) as store:
         (overran,) = [attempt for attempt in store.attempts() if attempt["outcome"] == "overran"]
     assert overran["reason"] == f"took longer than its limit of 60 s; log: logs/{slow}.log"
@@ -221,6 +221,36 @@ def test_a_poison_trial_that_alone_is_left_does_not_hold_a_study_for_ever(make):
         study.run(executor=deadly)
     assert study.run(executor=Faulty(9, dies=lambda task: task.key == poison)).failures == 1
     assert study.populations()[1].count("failed") == 1
+
+
+def test_many_poison_trials_stop_no_study(make):
+    text = STUDY.replace("networks = 3", "networks = 4")
+    early = make("early", text=text)
+    poison: set[str] = set()
+
+    def dies(task):
+        if len(poison) < 6:
+            poison.add(task.key)
+        return task.key in poison
+
+    progress = early.run(executor=Faulty(9, dies=dies))
+    assert (progress.trained, progress.failures, progress.remaining) == (8, 6, 0)
+
+    late = make("late", text=text)
+    deadly = Faulty(9, dies=lambda task: len(deadly.deaths) > 2)
+    for _ in range(2):  # nothing has come to its end since these died: it may be the machine
+        with pytest.raises(ExecutionError, match="no network finishes"):
+            late.run(executor=deadly)
+    assert late.run(executor=deadly).failures == 6
+
+
+def test_attempts_without_a_result_keep_what_computed_them(make):
+    study = make()
+    study.run(executor=Faulty(1))
+    with Store.open(study.store_path) as store:
+        crashed, finished = store.attempts("crashed")[0], store.attempts("finished")[0]
+    assert crashed["versions"] == finished["versions"]
+    assert crashed["versions"]["torch"]
 
 
 def test_a_larger_study_trains_only_what_is_new(make):

@@ -1,9 +1,9 @@
 """Where a test may kill a process: at the points between which something becomes durable.
 
-`NETSPACE_FAULT="POINT:N"` has the process that passes POINT for the N-th time end by SIGKILL, as if the machine's power
-were cut; without the variable a point costs one look at the environment. Points: `written` and `renamed` (a file is
-whole beside its place, is in its place), `prepared` (the store has one part more of a new study), `recording` and
-`recorded` (results are about to be committed, are committed).
+`NETSPACE_FAULT="POINT:N"` has the process that passes POINT for the N-th time end by SIGKILL; without the
+variable a point costs one look at the environment. Points: `written` and `renamed` (a file is whole beside its place,
+is in its place), `prepared` (the store has one part more of a new study), `recording` and `recorded` (results are about
+to be committed, are committed).
 """
 
 import os

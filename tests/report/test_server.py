@@ -65,6 +65,11 @@ def test_another_name_of_this_machine_finds_nothing(port: int, host: str) -> Non
     assert b"growing" not in body
 
 
+def test_other_machines_are_not_listened_to(growing: GrowingStudy) -> None:
+    with served(growing.press()) as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"
+
+
 def test_localhost_is_this_machine(port: int) -> None:
     assert ask(port, "/version", host=f"localhost:{port}")[0] == 200
 

@@ -110,29 +110,30 @@ def run(
     checks = {f"check {name}: ": check for name, check in study.checks().items()}
     rungs = rungs_to_run(study)  # also for a part, since it may not grow a study whose rungs cannot
     rungs = rungs if part is None else {}  # they wait for all parts
-    for what, one in {"": study, **rungs, **checks}.items():
-        with progress_display(what) as display, stop_on_signal(grace) as should_stop:
-            done = one.run(
-                executor=where_trained,
-                workers=workers,
-                grace=grace,
-                data_dir=data_dir,
-                allow_download=download,
-                on_progress=display,
-                should_stop=should_stop,
-                until_decided=until_decided and one is study,
-                part=part,
-            )
-        print_run(done, one.place.name, what if part is None else f"{what}part {part}: ")
-        if done.failures and (logs := one.folder / "logs").is_dir():
-            console().print(f"{what}what went before failures: {logs}", soft_wrap=True)
-        print_weights(one)
-        if done.remaining:
-            raise typer.Exit(1)
-        if one is study:
-            progress = done
-            if part is None:
-                _show_comparison(study)
+    with stop_on_signal(grace) as should_stop:  # one wish for all: what comes after a stopped study does not begin
+        for what, one in {"": study, **rungs, **checks}.items():
+            with progress_display(what) as display:
+                done = one.run(
+                    executor=where_trained,
+                    workers=workers,
+                    grace=grace,
+                    data_dir=data_dir,
+                    allow_download=download,
+                    on_progress=display,
+                    should_stop=should_stop,
+                    until_decided=until_decided and one is study,
+                    part=part,
+                )
+            print_run(done, one.place.name, what if part is None else f"{what}part {part}: ")
+            if done.failures and (logs := one.folder / "logs").is_dir():
+                console().print(f"{what}what went before failures: {logs}", soft_wrap=True)
+            print_weights(one)
+            if done.remaining:
+                raise typer.Exit(1)
+            if one is study:
+                progress = done
+                if part is None:
+                    _show_comparison(study)
     if part is not None:
         return
     print_paths(study.report())

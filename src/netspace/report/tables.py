@@ -93,14 +93,16 @@ def failure_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
     """Return the reasons why networks have no error, with their number, most frequent first."""
     rows = []
     for position, population in enumerate(populations):
-        reasons = Counter(
-            (result.status, result.reason or "no reason recorded")
-            for result in population.results
-            if result is not None and result.error is None
-        )
+        reasons: Counter[tuple[str, str]] = Counter()
+        logs: dict[tuple[str, str], str] = {}  # of the first network that failed so
+        for result in population.results:
+            if result is not None and result.error is None:
+                reason, _, log = (result.reason or "no reason recorded").partition("; log: ")
+                reasons[result.status, reason] += 1
+                logs.setdefault((result.status, reason), f"; log: {log}" if log else "")
         told = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         for (status, reason), count in told[:_MOST_REASONS]:
-            rows.append(_row(populations, position, (str(count), status, printable(reason))))
+            rows.append(_row(populations, position, (str(count), status, printable(reason + logs[status, reason]))))
         if others := sum(count for _, count in told[_MOST_REASONS:]):
             words = (str(others), "various", "other reasons, which the table of all networks names")
             rows.append(_row(populations, position, words))

@@ -214,15 +214,29 @@ def check_sampled(place: RungPlace | None, what: str) -> None:
         )
 
 
-def check_equal_rungs(numbers: Mapping[str, int]) -> None:
-    """Check that stores, by their names, are of one rung. Raises: InputError."""
-    if len(set(numbers.values())) > 1:
-        (first, of_first), *others = numbers.items()
-        other, of_other = next((name, number) for name, number in others if number != of_first)
-        raise InputError(
-            f"{other!r} is of rung {of_other} and {first!r} of rung {of_first}; only equal rungs are compared, for "
-            "networks that are trained for longer err less in any space"
-        )
+def fidelity_in_words(recipe: TrainingRecipe, data: DataChoice) -> str:
+    """Return how much a network of a study is trained.
+
+    >>> fidelity_in_words(TrainingRecipe(epochs=4), DataChoice(name="digits", training_share=0.5))
+    '4 epochs of 50 % of the training images at their own size'
+    """
+    size = "at their own size" if data.resolution is None else f"at {data.resolution} pixels"
+    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
+    return f"{epochs} of {100 * data.training_share:.4g} % of the training images {size}"
+
+
+def check_equal_rungs(numbers: Mapping[str, int], fidelities: Mapping[str, str]) -> None:
+    """Check that stores, by their names, are of one rung, and trained as much if that is told. Raises: InputError."""
+    ranked = {name: f"of rung {number}" for name, number in numbers.items()}
+    trained = {name: f"trained for {words}" for name, words in fidelities.items()}
+    for told in (ranked, trained):
+        if len(set(told.values())) > 1:
+            (first, of_first), *others = told.items()
+            other, of_other = next((name, its) for name, its in others if its != of_first)
+            raise InputError(
+                f"{other!r} is {of_other} and {first!r} {of_first}; only equal rungs are compared, for networks that "
+                "are trained for longer err less in any space"
+            )
 
 
 def check_alone(place: RungPlace | None) -> None:

@@ -40,7 +40,7 @@ ATTEMPTS = 2
 CRASHED = "crashed"
 OVERRAN = "overran"
 PATIENCE = 5
-"""How many trials may lose their workers for good, with no success between them, before a run gives up."""
+"""How many trials may lose their workers for good, with no success since their first loss, before a run gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,8 @@ class Run:
         self._store = store
         self._on_progress = on_progress
         self._crashes: Counter[str] = Counter()
+        self._works = 0
+        self._worked_before: dict[str, int] = {}  # how much had worked when a trial first lost its worker
         self._earlier_crashes = Counter(attempt["trial"] for attempt in store.attempts(CRASHED))
         self._begun = time.monotonic()
         self._stored = len(finished & self._trials.keys())
@@ -115,8 +117,7 @@ class Run:
         self._images = 0
         self._counted: Counter[str] = Counter()
         self._images_per_epoch = images_per_epoch
-        self._doomed: list[TrialResult] = []
-        self._last_log = ""
+        self._doomed: list[Entry] = []
 
     def waiting(self, trials: Sequence[Trial]) -> list[Trial]:
         """Return those of some trials that have no result yet, each once, in their order."""
@@ -127,9 +128,10 @@ class Run:
     ) -> None:
         """Train those of some trials that wait; a trial whose worker died is begun again, `ATTEMPTS` times in all.
 
+        A trial that did so each time is recorded as failed where another one came to its end since its first loss.
         Raises: ExecutionError where workers die and nothing finishes: that is the machine, not the networks, so
-        nothing is recorded of it but the attempts. Only a trial that killed its workers in two runs, when others had
-        finished before, is recorded all the same.
+        nothing is recorded of it but the attempts. Only trials that killed their workers in two runs, when others had
+        finished before, are recorded all the same.
         """
         self._on_progress(self.progress)
         waiting = self.waiting(trials)
@@ -139,29 +141,29 @@ class Run:
             for events in executor.run(setup, tasks, should_stop=should_stop):
                 again += self._take(events)
                 self._on_progress(self.progress)
-                if len(self._doomed) >= PATIENCE:
+                if sum(not self._was_doomed_before(one) for one in self._doomed) >= PATIENCE:
                     self._give_up()
             waiting = again
-        if self._trained or (self._others_finished and all(map(self._was_doomed_before, self._doomed))):
+        if self._trained or all(map(self._was_doomed_before, self._doomed)):
             self._flush()
         elif self._doomed and not should_stop():
             self._give_up()
         with contextlib.suppress(OSError):  # others are in it, or it was never made
             self._checkpoints.rmdir()
 
-    def _was_doomed_before(self, result: TrialResult) -> bool:
-        """Whether an earlier run lost its workers to a trial too: then it is the trial, not the machine."""
-        return self._earlier_crashes[result.trial_id] >= ATTEMPTS
+    def _was_doomed_before(self, doomed: Entry) -> bool:
+        """Whether an earlier run lost its workers to a trial too, and not to all: it is the trial, not the machine."""
+        return self._others_finished and self._earlier_crashes[doomed.result.trial_id] >= ATTEMPTS
 
     def _give_up(self) -> None:
         raise ExecutionError(
-            f"workers die and no network finishes ({_with_log(self._doomed[-1].reason, self._last_log)}); look at the "
+            f"workers die and no network finishes ({self._doomed[-1].result.reason}); look at the "
             "machine's memory and the study's limits, then run the study again: it continues"
         )
 
     def _flush(self) -> None:
         """Record the trials whose workers died, now that another trial's success has shown the machine to work."""
-        self._record([Entry(result=result) for result in self._doomed])
+        self._record(self._doomed)
         self._doomed.clear()
 
     @property
@@ -205,23 +207,24 @@ class Run:
                         again.append(trial)
                         continue
                 works = True
+                self._works += 1
                 entries.append(Entry(result=result, versions=versions))
                 self._count_images(trial, result.images)
             elif isinstance(event, Failed):
-                failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                entries.append(Entry(result=failed, versions=_host(event), detail=_with_log(event.detail, event.log)))
+                entries.append(_failure(trial, event, event.detail))
             elif isinstance(event, Crashed | Overran):
                 self._crashes[trial.id] += 1
                 outcome = CRASHED if isinstance(event, Crashed) else OVERRAN
-                self._store.record_attempt(trial.id, outcome, _with_log(event.reason, event.log), _host(event))
-                failed = TrialResult(trial_id=trial.id, status="failed", reason=event.reason)
-                if isinstance(event, Overran) and (self._trained or self._others_finished):
-                    entries.append(Entry(result=failed))  # others have finished: these limits are no mistake
-                elif isinstance(event, Overran) or self._crashes[trial.id] >= ATTEMPTS:
-                    self._doomed.append(failed)
-                    self._last_log = event.log
-                else:
+                failed = _failure(trial, event)
+                self._store.record_attempt(trial.id, outcome, failed.result.reason or "", failed.versions)
+                before = self._worked_before.setdefault(trial.id, self._works)
+                over = isinstance(event, Overran)
+                if not over and self._crashes[trial.id] < ATTEMPTS:
                     again.append(trial)
+                elif (over and (self._trained or self._others_finished)) or self._works > before:
+                    entries.append(failed)
+                else:  # until something else comes to its end, it may be the machine, or a limit that none can keep
+                    self._doomed.append(failed)
             elif isinstance(event.value, EpochRecord):
                 self._count_images(trial, event.value.epoch * self._images_per_epoch)
         self._record(entries)
@@ -241,22 +244,24 @@ class Run:
         passing("recorded")
         self._forget(entry.result.trial_id for entry in entries)
         for result in (entry.result for entry in entries):
+            if self._waiting.pop(result.trial_id, None) is None:
+                continue  # told twice
             self._trained += 1
-            self._waiting.pop(result.trial_id, None)
             if result.error is None:
                 self._failures += 1
             elif self._best is None or result.error < self._best:
                 self._best = result.error
 
 
-def _host(event: Failed | Crashed | Overran) -> dict[str, str]:
-    """Return where a task ended, as an attempt takes it; nothing for this machine."""
-    return {"host": event.host} if event.host else {}
+def _failure(trial: Trial, event: Failed | Crashed | Overran, detail: str = "") -> Entry:
+    """Return the entry of a trial that has no result of its own; its reason names the log.
 
-
-def _with_log(reason: str | None, log: str) -> str:
-    """Return a reason with where to read more."""
-    return f"{reason}; log: {log}" if log else str(reason)
+    The versions are the driver's: a worker that has others is refused before it trains anything.
+    """
+    log = f"; log: {event.log}" if event.log else ""
+    result = TrialResult(trial_id=trial.id, status="failed", reason=event.reason + log)
+    host = {"host": event.host} if event.host else {}  # none is this machine
+    return Entry(result=result, versions=versions_here(trial.backend) | host, detail=detail and detail + log)
 
 
 def train_here(
