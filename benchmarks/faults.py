@@ -103,8 +103,8 @@ class Place:
         """Epochs that results and checkpoints hold."""
         finished = self.attempts("finished")
         files = (self.folder / "out" / "checkpoints").glob("*/*.safetensors")
-        last = {path.parent.name: path.stem for path in sorted(files) if path.parent.name not in finished}
-        return EPOCHS * len(finished) + sum(int("".join(filter(str.isdigit, stem))) for stem in last.values())
+        last = {path.parent.name: path.name for path in sorted(files) if path.parent.name not in finished}
+        return EPOCHS * len(finished) + sum(int(name.split(".")[0].removeprefix("epoch-")) for name in last.values())
 
     def drive(
         self, executor: Executor | None = None, *, fault: str = "", before: Callable[[], None] | None = None
