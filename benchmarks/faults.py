@@ -69,8 +69,8 @@ POINTS = ("prepared", "written", "renamed", "recording", "recorded")
 QUICK = ("written", "recorded")
 NETWORKS, EPOCHS = 6, 4
 FAILED, KILLED = 3, -signal.SIGKILL
-PASSINGS = range(1, EPOCHS + 2)
-"""Checkpoints of a worker's first network, and the first one of its next."""
+PASSINGS = (1, EPOCHS, EPOCHS + 1)
+"""The first and the last checkpoint of a worker, and one more: the first of its next network."""
 PATIENCE = 300.0
 """How long a command may take on a machine that does much else [s]."""
 
