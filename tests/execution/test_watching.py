@@ -16,7 +16,7 @@ from netspace.cli.progress import progress_display
 from netspace.cli.studies import stop_on_signal
 from netspace.errors import Stopped
 from netspace.execution import processes
-from netspace.execution.executor import Crashed, Done, Failed, Limits, Overran, Progress, Task
+from netspace.execution.executor import Crashed, Done, Failed, Last, Limits, Overran, Progress, Task
 from netspace.execution.processes import ProcessExecutor
 from netspace.execution.usage import usage, usage_by_ps
 from netspace.studies.running import StudyProgress
@@ -47,6 +47,8 @@ def suffering(folder):
                 time.sleep(0.01)
         if payload == "raise":
             raise ValueError("no number")
+        if payload == "last":
+            raise Last("no memory")
         if payload == "noise":
             print("é" * 2**20)
         if payload == "slow":
@@ -157,6 +159,12 @@ def test_only_a_task_that_failed_or_wrote_has_a_log_and_each_attempt_is_in_it(ru
     noise = (tmp_path / "logs" / "noise.log").read_bytes()
     assert len(noise) < 2 * 2**20 + 500
     assert b"1,048,577 bytes before this are left out" in noise
+
+
+def test_what_was_the_last_of_its_worker_has_a_log(run, tmp_path):
+    last, fine = run("last", "fine")
+    assert (last.log, fine.log) == ("logs/last.log", "")
+    assert "done, and the worker is replaced" in (tmp_path / "logs" / "last.log").read_text()
 
 
 def test_a_log_that_cannot_be_written_costs_nothing(run, tmp_path):

@@ -152,6 +152,12 @@ except StoreError as problem:
     assert all("is being written by process" in words for words in said[1:])
 
 
+def test_what_is_committed_is_durable_whatever_the_connection_s_default(url):
+    lazy = f"{url}&options=-csynchronous_commit%3Doff"
+    with Store.create(lazy, study=STUDY, text=TEXT, facts=FACTS) as opened, opened._engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+
+
 def test_a_killed_driver_leaves_what_it_committed_and_no_lock(url):
     code = """
 store = Store.create(sys.argv[1], study=STUDY, text=TEXT)

@@ -46,10 +46,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """A task that returned."""
+    """A task that returned; `log` as of a failed one, where its worker had to be replaced."""
 
     key: str
     value: Any
+    log: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,9 +109,11 @@ class WorkerProcess:
         if kind == "failed":
             reason, detail = value
             return Failed(key=key, reason=reason, detail=detail, log=self._keep(key, reason, detail, always=True))
-        self._keep(key, "done", always=False)
         if kind == "last":
+            log = self._keep(key, "done, and the worker is replaced", always=True)
             self.kill()
+            return Done(key=key, value=value, log=log)
+        self._keep(key, "done", always=False)
         return Done(key=key, value=value)
 
     def look(self, limits: Limits) -> Event | None:

@@ -188,6 +188,8 @@ class PostgresSchema:
             # The server notices a writer whose machine is gone as soon as its connection is known to be lost.
             for name in ("idle", "interval", "count"):
                 connection.execute(f"SET tcp_keepalives_{name} = {PATIENCE[f'keepalives_{name}']}".encode())
+            if connection.execute("SHOW synchronous_commit").fetchone() == ("off",):  # committed is to mean durable
+                connection.execute("SET synchronous_commit = on")
             self._take(connection, shared=shared)
             if claim:
                 self._take(connection, claim)

@@ -6,7 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspace.backends import get_backend
@@ -200,6 +200,8 @@ class Run:
             trial = self._trials[event.key]
             if isinstance(event, Done):
                 result, versions = event.value
+                if result.status == "failed" and event.log:
+                    result = replace(result, reason=f"{result.reason}; log: {event.log}")
                 if result.status == "failed" and result.short_of_memory:
                     self._crashes[trial.id] += 1
                     if self._crashes[trial.id] < ATTEMPTS:  # another process may have what this one lacked
