@@ -459,9 +459,7 @@ UNDISTURBED: dict[str, object] = {}
 
 def lost(place: Place, failures: int = 0, wanted: dict[str, object] = UNDISTURBED) -> int:
     numbers = place.numbers()
-    other = sum(
-        repr(numbers[name]) != repr(wanted[name]) for name in wanted
-    )  # no number is equal to itself if it is none
+    other = sum(repr(numbers[name]) != repr(wanted[name]) for name in wanted)  # a loss that is no number has no equal
     return max(0, other - failures)
 
 
@@ -503,7 +501,7 @@ def scenarios(short: bool) -> Iterator[tuple[str, Callable[[Place], Place | None
     yield "closed standard output", closed_output, 0
     yield "locale C, no terminal", in_a(LC_ALL="C", PYTHONCOERCECLOCALE="0", PYTHONUTF8="0", TERM="dumb"), 0
     yield "no home, no cache, no input", in_a(*WITHOUT_INPUT, HOME=None, XDG_CACHE_HOME="/dev/null/no"), 0
-    yield "no folder for temporary files", in_a(TMPDIR="/dev/null/no", MPLCONFIGDIR="/dev/null/no"), 0
+    yield "TMPDIR does not exist", in_a(TMPDIR="/dev/null/no", MPLCONFIGDIR="/dev/null/no"), 0
     yield "clock set back and forth", clock_jumps, 0
     yield "study file edited", edited("epochs = 4", "epochs = 5"), 0
     yield "results twice and late", duplicates, 0

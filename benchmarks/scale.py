@@ -44,9 +44,9 @@ name = "npz:{file}"
 epochs = 10
 batch_size = 50
 [[spaces]]
-space = "anynetx_a"
+space = "{first}"
 [[spaces]]
-space = "anynetx_e"
+space = "{second}"
 """
 
 ROWS = {
@@ -86,6 +86,7 @@ def main() -> None:
     parser.add_argument("networks", type=int, nargs="+", help="networks of both spaces together")
     parser.add_argument("--seconds", type=float, default=0.001, help="what a training takes")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--spaces", nargs=2, default=["anynetx_a", "regnetx"], help="from which they are drawn")
     parser.add_argument("--folder", type=Path, default=None, help="where studies are made and left")
     parser.add_argument("--no-page", action="store_true", help="leave out what is read and written in the end")
     parser.add_argument("--profile", action="store_true", help="say where the driver's time goes; it takes more then")
@@ -98,6 +99,7 @@ def main() -> None:
                 measure(networks, folder, asked)
             else:
                 words = [str(networks), "--seconds", str(asked.seconds), "--workers", str(asked.workers)]
+                words += ["--spaces", *asked.spaces]
                 words += ["--folder", str(folder.parent)]
                 words += ["--no-page"] * asked.no_page + ["--profile"] * asked.profile
                 said = None if asked.profile else subprocess.DEVNULL
@@ -120,7 +122,9 @@ def measure(networks: int, folder: Path, asked: argparse.Namespace) -> None:
     images = chance.integers(0, 256, (200, 32, 32, 3), dtype=np.uint8)
     np.savez(folder / "images.npz", images=images, labels=np.arange(200) % 10)
     file = folder / "scale.toml"
-    file.write_text(TEXT.format(networks=networks // 2, backend=NAME, file=folder / "images.npz"))
+    first, second = asked.spaces
+    text = TEXT.format(networks=networks // 2, backend=NAME, file=folder / "images.npz", first=first, second=second)
+    file.write_text(text)
     get_backend("torch")
     told: dict[str, float] = {}
     profile = cProfile.Profile()

@@ -300,7 +300,9 @@ def test_studies_of_unequal_trainings_are_not_compared(tmp_path):
             executor=HERE
         )
     said = netspace("compare", "1/out", "2/out", cwd=tmp_path, check=2).stderr
-    assert "'2/out' is trained for 2 epochs of 20 % of the training images at their own size and '1/out'" in said
+    assert (
+        "'2/out' is trained for 2 epochs of 20 % of the images, batches of 50 and '1/out' trained for 1 epoch" in said
+    )
 
 
 def test_the_command_goes_on_with_the_next_rung_and_everything_names_it(tmp_path):

@@ -15,6 +15,7 @@ from netspace.errors import ExecutionError, InputError, StoreError, StudyFileErr
 from netspace.execution.executor import Crashed, Done, InlineExecutor, Limits, Overran, Progress
 from netspace.execution.processes import ProcessExecutor
 from netspace.machine import usable_cores
+from netspace.report.tables import failure_rows
 from netspace.storage.store import Store
 from netspace.studies.launching import local_workers, number_of_workers
 from netspace.studies.study import Study
@@ -167,6 +168,14 @@ def test_a_network_that_goes_over_a_limit_fails_at_once_and_its_attempt_names_th
     with Store.open(study.store_path) as store:
         (overran,) = [attempt for attempt in store.attempts() if attempt["outcome"] == "overran"]
     assert overran["reason"] == f"took longer than its limit of 60 s; log: logs/{slow}.log"
+
+
+def test_networks_that_failed_alike_are_one_row_of_the_page_with_the_first_log(make):
+    study = make()
+    first, second, _ = [trial.id for trial in study.draw().trials["anynetx_a"]]
+    study.run(executor=Slow(9, dies=lambda task: task.key in (first, second)))
+    (row,) = failure_rows(study.populations())
+    assert row.cells == ("2", "failed", f"took longer than its limit of 60 s; log: logs/{first}.log")
 
 
 def test_limits_that_no_network_keeps_are_the_studys_and_no_result(make):

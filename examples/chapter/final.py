@@ -28,19 +28,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import results
+
 import netspace as ns
 from netspace.errors import NetspaceError
 from netspace.networks.scaling import Scaled
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 
-ROOT = Path(__file__).parents[2]
-KEPT = ROOT / "docs" / "results" / "chapter" / "final"
+KEPT = results.KEPT / "final"
 SIDE = 96
 SEEDS = (0, 1, 2)
 RECIPE = ["--recipe", "proxy-4", "--epochs", "10", "--batch-size", "64", "--label-smoothing", "0.1"]
 RECIPE += ["--average-epochs", "1", "--precision", "bfloat16", "--kernels", "native", "--threads", "1"]
-
-
 FOUND = "runs/chapter/rungs/2"
 
 
@@ -122,8 +121,10 @@ def slug(name: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", type=Path, default=ROOT / FOUND, help="a folder with the networks to choose from")
-    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "chapter_final")
+    parser.add_argument(
+        "--study", type=Path, default=results.ROOT / FOUND, help="a folder with the networks to choose from"
+    )
+    parser.add_argument("--output", type=Path, default=results.ROOT / "runs" / "chapter_final")
     parser.add_argument("--workers", type=int, default=2, help="trainings at once")
     parser.add_argument("--show", action="store_true", help="only print the table")
     asked = parser.parse_args()

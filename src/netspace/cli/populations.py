@@ -84,13 +84,14 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
     """
     from netspace.findings.normalised import complexities
     from netspace.stats import compare_all
-    from netspace.studies.ladder import check_equal_rungs, check_sampled, fidelity_in_words
+    from netspace.studies.climbing import training_in_words
+    from netspace.studies.ladder import check_equal_rungs, check_sampled
     from netspace.studies.study import Study
 
     found: list[tuple[str, Population | Outcomes]] = []
     terms: dict[Where, dict[str, Any]] = {}
     rungs: dict[str, int] = {}
-    trained_for: dict[str, str] = {}
+    trainings: dict[str, str] = {}
     for source in sources:
         if is_table(source):
             table = read_table(source, column)
@@ -103,7 +104,7 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
         else:
             study = Study.open(source)
             rung, of_study = study.spec.rung, True
-            trained_for[str(source)] = fidelity_in_words(study.spec.recipe, study.spec.data)
+            trainings[str(source)] = training_in_words(study.spec, None)
             planned = bool(study.spec.looks)
             terms[source] = study.spec.comparison.terms
             found += [(study.folder.resolve().name, population) for population in study.populations()]
@@ -114,7 +115,7 @@ def read_sources(sources: Sequence[Where], column: "ErrorColumn | None", normali
             raise InputError(
                 f"{str(source)!r} plans looks, and its pairs are judged at these alone; compare it by itself"
             )
-    check_equal_rungs(rungs, trained_for)
+    check_equal_rungs(rungs, trainings)
     for source, its in terms.items():
         first = next(iter(terms))
         if its != terms[first]:

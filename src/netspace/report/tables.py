@@ -10,6 +10,7 @@ from netspace.networks.spec import NetworkSpec
 from netspace.report.look import space_look
 from netspace.report.wording import amount, counted, duration, listed, percent, printable
 from netspace.storage.population import Population
+from netspace.training.trial import LOG
 
 _SHORT_DIGEST = 8
 _MOST_REASONS = 20
@@ -97,9 +98,9 @@ def failure_rows(populations: Sequence[Population]) -> tuple[Row, ...]:
         logs: dict[tuple[str, str], str] = {}  # of the first network that failed so
         for result in population.results:
             if result is not None and result.error is None:
-                reason, _, log = (result.reason or "no reason recorded").partition("; log: ")
+                reason, _, log = (result.reason or "no reason recorded").partition(LOG)
                 reasons[result.status, reason] += 1
-                logs.setdefault((result.status, reason), f"; log: {log}" if log else "")
+                logs.setdefault((result.status, reason), LOG + log if log else "")
         told = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
         for (status, reason), count in told[:_MOST_REASONS]:
             rows.append(_row(populations, position, (str(count), status, printable(reason + logs[status, reason]))))

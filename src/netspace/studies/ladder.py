@@ -214,21 +214,13 @@ def check_sampled(place: RungPlace | None, what: str) -> None:
         )
 
 
-def fidelity_in_words(recipe: TrainingRecipe, data: DataChoice) -> str:
-    """Return how much a network of a study is trained.
+def check_equal_rungs(numbers: Mapping[str, int], trainings: Mapping[str, str]) -> None:
+    """Check that stores, by their names, are of one rung, and trained alike where that is told in words.
 
-    >>> fidelity_in_words(TrainingRecipe(epochs=4), DataChoice(name="digits", training_share=0.5))
-    '4 epochs of 50 % of the training images at their own size'
+    Raises: InputError.
     """
-    size = "at their own size" if data.resolution is None else f"at {data.resolution} pixels"
-    epochs = "1 epoch" if recipe.epochs == 1 else f"{recipe.epochs} epochs"
-    return f"{epochs} of {100 * data.training_share:.4g} % of the training images {size}"
-
-
-def check_equal_rungs(numbers: Mapping[str, int], fidelities: Mapping[str, str]) -> None:
-    """Check that stores, by their names, are of one rung, and trained as much if that is told. Raises: InputError."""
     ranked = {name: f"of rung {number}" for name, number in numbers.items()}
-    trained = {name: f"trained for {words}" for name, words in fidelities.items()}
+    trained = {name: f"trained for {words}" for name, words in trainings.items()}
     for told in (ranked, trained):
         if len(set(told.values())) > 1:
             (first, of_first), *others = told.items()

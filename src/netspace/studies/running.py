@@ -30,7 +30,7 @@ from netspace.storage.store import Entry, Store
 from netspace.studies.hosts import Needed, check_host, data_here, versions_here
 from netspace.training.checkpoint import CHECKPOINT_SECONDS, Checkpoint
 from netspace.training.last_weights import keep_weights, kept_weights
-from netspace.training.trial import EpochRecord, Trial, TrialResult
+from netspace.training.trial import LOG, EpochRecord, Trial, TrialResult
 
 OnProgress = Callable[["StudyProgress"], None]
 
@@ -195,20 +195,19 @@ class Run:
 
     def _take(self, events: Sequence[Event]) -> list[Trial]:
         """Record what events say, those that came together at once; return the trials that are to be begun again."""
-        again, entries, works = [], [], False
+        again, entries, worked = [], [], self._works
         for event in events:
             trial = self._trials[event.key]
             if isinstance(event, Done):
                 result, versions = event.value
                 if result.status == "failed" and event.log:
-                    result = replace(result, reason=f"{result.reason}; log: {event.log}")
+                    result = replace(result, reason=f"{result.reason}{LOG}{event.log}")
                 if result.status == "failed" and result.short_of_memory:
                     self._crashes[trial.id] += 1
                     if self._crashes[trial.id] < ATTEMPTS:  # another process may have what this one lacked
                         self._store.record_attempt(trial.id, CRASHED, result.reason, versions)
                         again.append(trial)
                         continue
-                works = True
                 self._works += 1
                 entries.append(Entry(result=result, versions=versions))
                 self._count_images(trial, result.images)
@@ -230,7 +229,7 @@ class Run:
             elif isinstance(event.value, EpochRecord):
                 self._count_images(trial, event.value.epoch * self._images_per_epoch)
         self._record(entries)
-        if works:
+        if self._works > worked:
             self._flush()
         return again
 
@@ -260,7 +259,7 @@ def _failure(trial: Trial, event: Failed | Crashed | Overran, detail: str = "") 
 
     The versions are the driver's: a worker that has others is refused before it trains anything.
     """
-    log = f"; log: {event.log}" if event.log else ""
+    log = LOG + event.log if event.log else ""
     result = TrialResult(trial_id=trial.id, status="failed", reason=event.reason + log)
     host = {"host": event.host} if event.host else {}  # none is this machine
     return Entry(result=result, versions=versions_here(trial.backend) | host, detail=detail and detail + log)

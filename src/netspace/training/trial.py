@@ -139,6 +139,8 @@ def check_processes(processes: int, backend: str, batch_size: int) -> None:
 
 OUT_OF_MEMORY = "out of memory"
 """How the reason of a result begins whose training did not fit, as a whole or in parts."""
+LOG = "; log: "
+"""What stands in the reason of a failure between why it was and where to read more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
