@@ -40,6 +40,17 @@ class RayCluster:
         while len(self.nodes) < nodes:
             self.nodes.append(self._cluster.add_node(**self._node, node_ip_address="127.0.0.1"))
 
+    @contextlib.contextmanager
+    def node_of_gpus(self, gpus, cpus):
+        """Add a node that says it has GPUs, for a while."""
+        node = self._cluster.add_node(
+            num_gpus=gpus, num_cpus=cpus, object_store_memory=STORE, node_ip_address="127.0.0.1"
+        )
+        try:
+            yield
+        finally:
+            self._cluster.remove_node(node)
+
     def actors(self):
         """The processes of the actors on each node."""
         return [pid for node in self.nodes for pid in children(raylet(node)) if "RayWorker" in command(pid)]

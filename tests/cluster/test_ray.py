@@ -170,6 +170,42 @@ def test_a_cluster_without_room_is_one_sentence(run):
         run("fine", cpus=64.0, silence=1.0)
 
 
+def sharing(folder):
+    """Set up work that says which GPUs it sees, once so many of its kind as the payload's number run at once."""
+
+    def work(payload, _report):
+        name, together = payload.split()
+        (Path(folder) / f"{name} has begun").touch()
+        until(lambda: len(list(Path(folder).glob("* has begun"))) == int(together), PATIENCE)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("gpus", "seen"),
+    [(0.5, {"0": 2, "1": 2}), (1.0, {"0": 1, "1": 1}), (2.0, {"0,1": 1})],
+    ids=["halves", "one each", "both"],
+)
+def test_workers_share_the_gpus_of_their_nodes(ray_cluster, tmp_path, gpus, seen):
+    workers = sum(seen.values())
+    tasks = [Task(key=name, payload=f"{name} {workers}") for name in "abcd"[:workers]]
+    with ray_cluster.node_of_gpus(2, cpus=4):  # logical ones: which process sees which, nobody computes on them
+        executor = RayExecutor(choice=choice(ray_cluster, cpus=0.5, gpus=gpus))
+        events = [event for some in executor.run(functools.partial(sharing, str(tmp_path)), tasks) for event in some]
+    assert Counter(event.value for event in events) == seen
+
+
+def test_a_cluster_without_such_gpus_is_one_sentence(ray_cluster, tmp_path):
+    with ray_cluster.node_of_gpus(1, cpus=4):
+        limits = Limits(silence=1.0, memory=2**30)
+        executor = RayExecutor(1, choice=choice(ray_cluster, cpus=0.5, gpus=2.0), limits=limits)
+        with pytest.raises(
+            ExecutionError, match=r"had 0.5 CPUs and 2 GPUs and 1 GiB of memory for a worker within 1 s"
+        ):
+            list(executor.run(functools.partial(sharing, str(tmp_path)), [Task(key="a", payload="a 1")]))
+
+
 @pytest.fixture(scope="module")
 def guarded():
     """The address of a cluster that asks for a token, in processes of its own: Ray takes a mode once."""
