@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "ladder": {"errors", "checks", "networks", "spaces", "training"},
     "choices": {"errors", "checks", "networks", "spaces", "stats", "training"},
     "spec": GROUND | {"execution", "ladder", "networks", "spaces", "stats", "choices", "training"},
-    "samples": {"errors", "backends", "spaces", "spec", "training"},
+    "samples": {"errors", "backends", "findings", "spaces", "spec", "training"},
     "climbing": {"errors", "findings", "ladder", "stats", "storage", "spec"},
     "hosts": {"__version__", "errors", "backends", "training"},
     "settling": {"errors", "backends", "spaces", "spec", "training"},
@@ -68,7 +68,7 @@ MAY_IMPORT = {
         "training",
     },
     "growing": {"errors", "values", "spaces", "storage", "spec"},
-    "merging": {"errors", "values", "growing", "storage"},
+    "merging": {"errors", "values", "growing", "ladder", "parts", "spec", "storage", "training"},
     "study": GROUND
     | {
         "networks",
@@ -83,6 +83,7 @@ MAY_IMPORT = {
         "ladder",
         "growing",
         "launching",
+        "merging",
         "parts",
         "preparing",
         "running",

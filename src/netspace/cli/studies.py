@@ -91,6 +91,10 @@ def run(
         typer.Option("--until-decided", help="Stop at the planned look (comparison.looks) that decides all pairs."),
     ] = False,
     part: PartOfStudy = None,
+    reuse: Annotated[
+        list[Where] | None,
+        typer.Option(help="Take results of equal trials from this store, of any study; may be repeated.", parser=where),
+    ] = None,
 ) -> None:
     """Draw, train, store, compare and report; then train the study's rungs and checks. Run it again to continue.
 
@@ -123,6 +127,7 @@ def run(
                     should_stop=should_stop,
                     until_decided=until_decided and one is study,
                     part=part,
+                    reuse=reuse or (),
                 )
             print_run(done, one.place.name, what if part is None else f"{what}part {part}: ")
             if done.failures and (logs := one.folder / "logs").is_dir():

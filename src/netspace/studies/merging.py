@@ -1,13 +1,22 @@
-"""One store made of several of one study: the union of their networks, results and attempts, by digest."""
+"""What other stores hold: all of it, of stores of one study; of any others the results of equal trials.
 
-from collections.abc import Sequence
+A trial's id is the digest of all that its numbers follow from, so that equal ids are equal trainings.
+"""
+
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from netspace import values
-from netspace.errors import StoreError
+from netspace.errors import InputError, StoreError
 from netspace.storage.place import Place
 from netspace.storage.store import Store
 from netspace.studies.growing import growth_among, remember
+from netspace.studies.ladder import FORMER
+from netspace.studies.parts import Part
+from netspace.studies.spec import StudySpec
+from netspace.training.trial import Trial, TrialResult
 
 
 def merge_stores(into: str | Path | Place, others: Sequence[str | Path | Place]) -> int:
@@ -53,3 +62,33 @@ def merge_stores(into: str | Path | Place, others: Sequence[str | Path | Place])
                 results = [result for p in populations for result in p.results if result is not None]
                 merged.take(list({result.trial_id: result for result in results}.values()), other.attempts())
         return len(merged.finished())
+
+
+def check_reuse(spec: StudySpec, part: Part | None) -> None:
+    """Check that results of other stores are all that a run needs. Raises: InputError."""
+    if any(rung.start == FORMER for rung in spec.rungs):
+        raise InputError(
+            "reuse: a rung of this study begins from the weights of the one before, and stores hold no weights; leave "
+            "it out"
+        )
+    if part is not None:
+        raise InputError(f"reuse: several processes record in this store (part {part}); reuse in one run, without part")
+
+
+def equal_trials(
+    trials: Iterable[Sequence[Trial]], stores: Sequence[str | Path | Place]
+) -> tuple[list[TrialResult], list[dict[str, Any]]]:
+    """Return what stores of any studies hold of some trials: results, the first of each, and their attempts.
+
+    Failures are left out: they may be those of another machine. Raises: StoreError, ExecutionError.
+    """
+    asked = {trial.id for trial in itertools.chain(*trials)}
+    results: dict[str, TrialResult] = {}
+    attempts: list[dict[str, Any]] = []
+    for where in stores:
+        with Store.open(where) as store:
+            held = [result for one in store.populations() for result in one.results if result is not None]
+            new = {r.trial_id: r for r in held if r.status != "failed" and r.trial_id in asked - results.keys()}
+            results |= new
+            attempts += [attempt for attempt in store.attempts() if attempt["trial"] in new]
+    return list(results.values()), attempts

@@ -5,6 +5,7 @@ Whatever its file says that cannot be is one sentence here, before anything is w
 
 from netspace.backends import get_backend
 from netspace.errors import InputError, OwnBlockError, SpaceError, SpecError, StudyFileError
+from netspace.findings.assisted import draw_census
 from netspace.spaces.own_blocks import check_own_blocks
 from netspace.spaces.sample import Sample, sample
 from netspace.spaces.union import Space
@@ -50,3 +51,15 @@ def draw_samples(spec: StudySpec, data: Dataset) -> tuple[dict[str, Space], dict
                 f"the nearest is {len(drawn.networks)}"
             )
     return spaces, samples
+
+
+def draw_censuses(spec: StudySpec, data: Dataset) -> dict[str, Sample]:
+    """Return many fresh networks of every space inside the budget, by another seed than the study's; none is trained.
+
+    Raises: OwnBlockError.
+    """
+    spaces = spec.design_spaces(num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution)
+    seed, budget = (spec.seed + 1) % 2**63, spec.budget.budget()
+    return {
+        name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget) for name, space in spaces.items()
+    }

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from netspace.errors import InputError, OwnBlockError, StoreError, StudyFileError
 from netspace.execution.choice import ExecutionChoice
 from netspace.execution.executor import GRACE, Executor, ShouldStop, never
-from netspace.findings.assisted import draw_census
 from netspace.findings.assumptions import Assumption
 from netspace.spaces.sample import Sample
 from netspace.stats import Verdict
@@ -26,10 +25,11 @@ from netspace.studies import growing
 from netspace.studies.growing import Growth
 from netspace.studies.ladder import Step, check_alone, check_rungs_fit
 from netspace.studies.launching import in_turn, study_workers, trial_of, worker_setup
+from netspace.studies.merging import check_reuse, equal_trials
 from netspace.studies.parts import WHOLE, Part
 from netspace.studies.preparing import Drawn, Preparation
 from netspace.studies.running import OnProgress, Run, StudyProgress
-from netspace.studies.samples import draw_samples
+from netspace.studies.samples import draw_censuses, draw_samples
 from netspace.studies.settling import as_settled, check_machine, measured
 from netspace.studies.spec import FINGERPRINT, StudySpec, parse_study, read_study
 from netspace.studies.telling import (
@@ -191,6 +191,7 @@ class Study:
         should_stop: ShouldStop = never,
         until_decided: bool = False,
         part: Part | None = None,
+        reuse: Sequence[str | Path | Place] = (),
     ) -> StudyProgress:
         """Train every network that has no result yet; every result is committed as it arrives.
 
@@ -199,6 +200,8 @@ class Study:
 
         `until_decided` trains from one planned look to the next, and no more networks of a space whose pairs are all
         decided. What a look sees is fixed by counts, so that nothing but the results needs to be remembered.
+
+        `reuse` names other stores, of any studies: what they hold of these very trials is taken over, failures aside.
 
         `executor` defaults to workers where the study says, `workers` or else its number of them, under its limits.
         `should_stop` is asked often; once true, no training begins, and those that run are saved at the end of their
@@ -214,12 +217,14 @@ class Study:
                 "comparison.looks: missing; a study that stops when it is decided plans its looks before the first: "
                 "write `looks = 5` under [comparison]"
             )
+        if reuse:
+            check_reuse(self.spec, part)
         with contextlib.ExitStack() as stack:
             soon, logs = not self.place.exists(), self.folder / "logs"
             executor = stack.enter_context(study_workers(self.spec, executor, logs, workers, grace, soon=soon))
             drawn = self.draw(data_dir=data_dir, allow_download=allow_download)
             on_progress = on_progress or (lambda progress: None)
-            return self._run(drawn, executor, on_progress, should_stop, until_decided, part)
+            return self._run(drawn, executor, on_progress, should_stop, until_decided, part, reuse)
 
     def prepare(self, drawn: Drawn) -> None:
         """Make the store ready for processes that train a part each: it holds what is drawn, and the data are packed.
@@ -249,9 +254,13 @@ class Study:
         should_stop: ShouldStop,
         until_decided: bool,
         part: Part | None,
+        reuse: Sequence[str | Path | Place],
     ) -> StudyProgress:
         ready = self._preparation(drawn)
+        known = equal_trials(drawn.trials.values(), reuse)
         with ready.alone() if part is None else ready.among_others(f"part {part}") as store:
+            if reuse:
+                store.take(*known)
             turns = in_turn(drawn.trials.values(), drawn.data.resolution, part or WHOLE)
             recipe = self.spec.recipe
             images = recipe.batch_size * recipe.steps_per_epoch(len(drawn.data.training))
@@ -302,18 +311,8 @@ class Study:
 
         Nothing is trained. Raises: DataError where the store has no pack of the data and they are not to be had.
         """
-        if self._censuses:
-            return self._censuses
-        data = self.data()
-        spaces = self.spec.design_spaces(
-            num_classes=data.num_classes, in_channels=data.in_channels, resolution=data.resolution
-        )
-        seed, budget = (self.spec.seed + 1) % 2**63, self.spec.budget.budget()
         try:
-            self._censuses = {
-                name: draw_census(space, seed=seed, resolution=data.resolution, budget=budget)
-                for name, space in spaces.items()
-            }
+            self._censuses = self._censuses or draw_censuses(self.spec, self.data())
         except OwnBlockError as problem:
             named = f"store {self.place.name!r} does not hold the file of its own block"
             raise OwnBlockError(f"{named} ({problem}); name the study's TOML file in place of the store") from None
