@@ -89,6 +89,22 @@ def test_a_pair_is_drawn_as_the_two_curves_of_its_spaces_alone(populations: tupl
     assert f"{b.name} and {a.name}" in all_words(figure)
 
 
+def test_one_error_far_beyond_all_others_is_counted_and_does_not_stretch_the_panels(
+    populations: tuple[Population, ...],
+) -> None:
+    whole, usual = (population(name, n=n, level=0.1) for name, n in (("far", 61), ("near", 60)))
+    last = whole.results[-1]
+    assert last is not None
+    whole = replace(whole, results=(*whole.results[:-1], replace(last, error=0.95)))
+    figure = pair_figure([whole, usual], [("far", "near")])
+    assert figure.axes[0].get_xlim()[1] < 50
+    (line,) = lines_with(figure, "edf-0")
+    assert line.get_ydata()[-1] == 60 / 61
+    assert line.get_xdata()[-1] == figure.axes[0].get_xlim()[1]
+    assert "1 beyond" in all_words(figure)
+    assert "beyond" not in all_words(pair_figure(populations, [("anynetx_a", "regnetx")]))
+
+
 def test_edf_shows_failures_as_mass_that_the_curve_does_not_reach(
     populations: tuple[Population, ...],
 ) -> None:

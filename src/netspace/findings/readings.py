@@ -74,11 +74,22 @@ def error_name(populations: Sequence[Population]) -> str:
     return metric_name(next((population.metric for population in populations), "error"))
 
 
-def error_span(columns: Iterable[FloatArray]) -> tuple[float, float] | None:
-    """Return the smallest and largest finite error of arrays (networks,), or None."""
-    errors = np.concatenate([np.zeros(0), *columns])
-    finite = errors[np.isfinite(errors)]
-    return (float(finite.min()), float(finite.max())) if finite.size else None
+def error_span(columns: Iterable[FloatArray], *, share: float = 1.0) -> tuple[float, float] | None:
+    """Return the smallest finite error of arrays (networks,) and the largest, or None.
+
+    Of less than the whole `share`, the largest is that below which so many of each array's finite errors lie.
+
+    >>> error_span([np.array([0.1, 0.2, 0.9]), np.array([0.3, np.inf])])
+    (0.1, 0.9)
+    >>> error_span([np.linspace(0, 1, 101)], share=0.9)
+    (0.0, 0.9)
+    """
+    finite = [column[np.isfinite(column)] for column in columns]
+    finite = [column for column in finite if column.size]
+    if not finite:
+        return None
+    high = max(float(np.quantile(column, share, method="higher")) for column in finite)
+    return min(float(column.min()) for column in finite), high
 
 
 def best(population: Population, count: int) -> tuple[int, ...]:

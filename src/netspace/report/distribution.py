@@ -86,17 +86,19 @@ def draw_curve(axes: "Axes", edf: Curve, position: int, limits: tuple[float, flo
 
     Its band begins at the left edge, where no network was as good: one that is drawn next may be.
     """
-    if not edf.errors.size:
-        return
     look, errors = space_look(position), 100.0 * edf.errors
-    lower, upper = (np.append(limit, limit[-1]) for limit in edf.band)
+    inside = int(np.searchsorted(errors, limits[1], side="right"))
+    if not inside:
+        return
+    errors, shares = errors[:inside], edf.shares[:inside]
+    lower, upper = (np.append(limit[: inside + 1], limit[inside]) for limit in edf.band)
     edges = np.concatenate((limits[:1], errors, limits[1:]))
     axes.fill_between(edges, lower, upper, step="post", color=look.colour, alpha=0.07, linewidth=0.0)
     for limit in (lower, upper):
         axes.step(edges, limit, where="post", color=look.colour, alpha=0.35, linewidth=0.7)
     axes.step(
         np.concatenate((errors[:1], errors, limits[1:])),
-        np.concatenate(([0.0], edf.shares, edf.shares[-1:])),
+        np.concatenate(([0.0], shares, shares[-1:])),
         where="post",
         color=look.colour,
         linestyle=look.dash,

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TITLE_LETTERS = 16
+_SHOWN, _STRETCH = 0.975, 1.5
+"""The share of each space's errors that a panel always shows, and by how much more the rest may stretch its axis."""
 
 
 def pair_panels(populations: Sequence[Population], pairs: Sequence[tuple[str, str]]) -> tuple[Panel, ...]:
-    """Return a panel per pair whose spaces are both there: their EDFs with 95 % bands, all panels on the same axes."""
+    """Return a panel per pair whose spaces are both there: their EDFs with 95 % bands, all panels on the same axes.
+
+    A few errors far beyond all others are counted in the corner, and do not stretch the axes.
+    """
     position = {population.name: k for k, population in enumerate(populations)}
     there = [(position[a], position[b]) for a, b in pairs if a in position and b in position]
     edfs = curves(populations)
-    scale = error_scale(readings.error_span(population.errors for population in populations))
+    errors = [population.errors for population in populations]
+    most, whole = (readings.error_span(errors, share=share) for share in (_SHOWN, 1.0))
+    scale = error_scale(most if most and whole and whole[1] > _STRETCH * most[1] else whole)
 
     def panel(pair: tuple[int, int]) -> Panel:
         names = [short(populations[k].name, _TITLE_LETTERS) for k in pair]
@@ -33,7 +40,9 @@ def pair_panels(populations: Sequence[Population], pairs: Sequence[tuple[str, st
             axes.set_ylim(0.0, 1.0)
             axes.set_yticks([0.0, 0.5, 1.0], labels=["0", "50 %", "100 %"])
             failed = sum(readings.num_failed(populations[k]) for k in pair)
-            frame(axes, " and ".join(names), corner=f"{failed} failed" if failed else "", unit="error")
+            beyond = sum(int((100.0 * errors[k] > scale.high).sum()) for k in pair) - failed
+            corner = [f"{count} {word}" for count, word in ((beyond, "beyond"), (failed, "failed")) if count]
+            frame(axes, " and ".join(names), corner=", ".join(corner), unit="error")
             axes.grid(visible=True, axis="x", color=RULE, linewidth=0.7)
             for row, k in enumerate(pair):
                 edf, look = edfs[k], space_look(k)
