@@ -16,6 +16,9 @@ from netspace.stats import Cost, cost_per_step, forest_importance, shift, two_ro
 from netspace.storage.outcomes import Outcomes
 from netspace.storage.population import Population
 
+TITLES = {"total_depth": "Total depth"} | RULE_TITLES | STAGE_FIELDS
+"""The parameters that a space may have, in the order in which forests take them; others follow by name."""
+
 MOST_NETWORKS = 3_000
 """Networks with a result, of all spaces together, above which forests take minutes."""
 
@@ -70,7 +73,10 @@ def forest_row(population: Population | Outcomes) -> dict[str, Any]:
 
 
 def parameter_groups(population: Population | Outcomes) -> dict[str, Any]:
-    """Return the parameters that vary among the trained networks, by title: (trained, parameters) of each."""
+    """Return the parameters that vary among the trained networks, by title: (trained, parameters) of each.
+
+    Their order is that of `TITLES`, since what a forest tells depends on it a little, and exports keep none.
+    """
     if isinstance(population, Outcomes):
         drawn: Mapping[str, Any] = population.parameters
     else:
@@ -79,8 +85,8 @@ def parameter_groups(population: Population | Outcomes) -> dict[str, Any]:
             name: np.array([population.drawn[i].get(name, math.nan) for i in population.trained]) for name in names
         }
     groups: dict[str, list[Any]] = {}
-    for name, column in drawn.items():
-        kept = groups.setdefault(name.partition("[")[0], [])
+    for name in sorted(drawn, key=_place):
+        column, kept = drawn[name], groups.setdefault(name.partition("[")[0], [])
         # A constant says nothing, and a shared value says it once.
         varies = np.unique(column).size > 1
         if varies and not any(np.array_equal(column, other, equal_nan=True) for other in kept):
@@ -188,6 +194,12 @@ def _broken_steps(relation: Relation, population: Population) -> Any:
     return np.array(counts)
 
 
+def _place(name: str) -> tuple[int, str, int, str]:
+    """Return the place of a parameter, "width[2]", among all: that of its group, then its stage's."""
+    group, _, stage = name.partition("[")
+    known = list(TITLES)
+    return known.index(group) if group in TITLES else len(known), group, len(stage), stage
+
+
 def _title(name: str) -> str:
-    titles = {"total_depth": "Total depth"} | RULE_TITLES | STAGE_FIELDS
-    return titles.get(name, name.replace("_", " ").capitalize())
+    return TITLES.get(name, name.replace("_", " ").capitalize())

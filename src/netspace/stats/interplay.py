@@ -17,6 +17,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 from scipy import linalg, optimize, special
+from threadpoolctl import threadpool_limits
 
 from netspace.errors import InputError
 from netspace.stats.columns import checked_columns
@@ -82,9 +83,10 @@ def interplay(groups: Mapping[str, ArrayLike], errors: ArrayLike, *, level: floa
     variances = np.log(np.full(len(kernels), 0.5 / (len(kernels) - 1)))
     losses = np.zeros(len(SHARES))
     fits = []
-    for i, share in enumerate(SHARES):
-        losses[i], variances = _fitted(scores, kernels, share, variances)
-        fits.append(variances)
+    with threadpool_limits(limits=1, user_api="blas"):  # beside a study, threads that wait for one another take minutes
+        for i, share in enumerate(SHARES):
+            losses[i], variances = _fitted(scores, kernels, share, variances)
+            fits.append(variances)
     best = fits[int(losses.argmin())]
     explained, noise = math.fsum(np.exp(best[:-1])), math.exp(best[-1])
     return Interplay(
