@@ -141,6 +141,31 @@ def test_dragging_zooms_and_a_button_shows_all_again(opened: Opened) -> None:
     assert drawing.locator("text.along").all_text_contents() == whole
 
 
+def test_an_error_far_beyond_all_others_is_counted_until_one_zooms_out(
+    browser: Any, tmp_path: Path, report: StudyReport
+) -> None:
+    many = population("many", n=60, level=0.1)
+    last = many.results[-1]
+    assert last is not None
+    many = replace(many, results=(*many.results[:-1], replace(last, error=0.95)))
+    (tmp_path / "far.html").write_text(render(replace(report, populations=(many,), verdicts=())), encoding="utf-8")
+    one = Opened(browser, (tmp_path / "far.html").as_uri())
+    title = one.tab.locator("#curves-drawing text.quiet")
+    assert title.inner_html().endswith("1 beyond (zoom out)")
+    out, reset = (one.tab.get_by_role("button", name=name) for name in ("Zoom out", "Reset zoom"))
+    while out.is_enabled():
+        out.click()
+    assert "beyond" not in title.inner_html()
+    words = one.tab.locator("#curves-drawing text.along").all_text_contents()[:-1]
+    numbers = [float(word.split("\xa0")[0]) for word in words]
+    assert max(numbers) > 60
+    reset.click()
+    assert out.is_enabled()
+    assert "1 beyond" in title.inner_html()
+    assert one.complaints == []
+    one.context.close()
+
+
 def test_a_name_that_is_pressed_hides_its_space_everywhere(opened: Opened) -> None:
     names = opened.tab.locator("#errors .key button")
     assert names.all_inner_texts() == ["anynetx_a", "regnetx", NAME]

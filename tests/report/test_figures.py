@@ -28,6 +28,7 @@ from netspace.report.curves import MOST_STEPS, _curve, curves
 from netspace.report.figures import pair_figure
 from netspace.report.images import pdf, png, svg
 from netspace.report.look import space_look
+from netspace.report.script_data import script_data
 from netspace.stats import EDF, complexity_weights
 from netspace.storage.population import Population
 from tests.report.conftest import EPOCHS, SCRIPT, anynet_draw, population
@@ -103,6 +104,12 @@ def test_one_error_far_beyond_all_others_is_counted_and_does_not_stretch_the_pan
     assert line.get_xdata()[-1] == figure.axes[0].get_xlim()[1]
     assert "1 beyond" in all_words(figure)
     assert "beyond" not in all_words(pair_figure(populations, [("anynetx_a", "regnetx")]))
+    figure = edf_figure([whole, usual])
+    assert figure.axes[0].get_xlim()[1] < 50
+    assert "61 networks, 1 beyond" in all_words(figure)
+    assert "60 networks," not in all_words(figure)
+    data = script_data([whole, usual])
+    assert data["usual"]["high"] < 50 < 95 < data["axis"]["high"]
 
 
 def test_edf_shows_failures_as_mass_that_the_curve_does_not_reach(

@@ -30,6 +30,9 @@ RULE_TITLES = {
 }
 """The parameters of the RegNet rule that no network shows."""
 
+_SHOWN, _STRETCH = 0.975, 1.5
+"""The share of each space's errors that axes always show, and by how much more the rest may stretch them."""
+
 WHOLE = "The whole network"
 SHARED = "The same in all stages"
 _GROWING = ("width", "bottleneck_ratio", "group_width", "initial_width", "width_slope")
@@ -90,6 +93,23 @@ def error_span(columns: Iterable[FloatArray], *, share: float = 1.0) -> tuple[fl
         return None
     high = max(float(np.quantile(column, share, method="higher")) for column in finite)
     return min(float(column.min()) for column in finite), high
+
+
+def usual_span(columns: Sequence[FloatArray]) -> tuple[float, float] | None:
+    """Return the smallest finite error of arrays (networks,) and the largest, but for a few far beyond all others.
+
+    >>> usual_span([np.append(np.linspace(0.1, 0.3, 99), 0.9)])
+    (0.1, 0.3)
+    >>> usual_span([np.linspace(0.1, 0.3, 99)])
+    (0.1, 0.3)
+    """
+    most, whole = error_span(columns, share=_SHOWN), error_span(columns)
+    return most if most and whole and whole[1] > _STRETCH * most[1] else whole
+
+
+def num_beyond(population: Population, error: float) -> int:
+    """Return how many finite errors of a population are above one."""
+    return int((np.isfinite(population.errors) & (population.errors > error)).sum())
 
 
 def best(population: Population, count: int) -> tuple[int, ...]:

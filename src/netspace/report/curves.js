@@ -37,8 +37,17 @@ class Curves {
     return { ...this.data.axis, bottom: 0, top: 1 };
   }
 
+  get usual() {
+    return { ...this.whole, ...this.data.usual };
+  }
+
   get view() {
-    return this.state.view ? { ...this.state.view, log: this.data.axis.log } : this.whole;
+    return this.state.view ? { ...this.state.view, log: this.data.axis.log } : this.usual;
+  }
+
+  get showsAll() {
+    const { view, whole } = this;
+    return view.low <= whole.low && view.high >= whole.high && view.bottom <= 0 && view.top >= 1;
   }
 
   get shown() {
@@ -53,13 +62,13 @@ class Curves {
   }
 
   zoom(factor) {
-    const { view, whole } = this;
+    const { view, usual, whole } = this;
     const middle = this.at === undefined || this.at === null ? 0.5 : along(view, this.at);
     const ends = [middle - factor * middle, middle + factor * (1 - middle)].map((share) => back(view, share));
     const low = Math.max(ends[0], whole.low);
     const high = Math.min(ends[1], whole.high);
-    const all = factor > 1 && low <= whole.low && high >= whole.high;
-    if (all || high - low > 1e-4) this.change({ view: all ? null : { ...view, low, high, ...(factor > 1 ? { bottom: 0, top: 1 } : {}) } });
+    const first = factor > 1 && usual.low >= low && usual.high <= high && usual.high >= whole.high;
+    if (first || high - low > 1e-4) this.change({ view: first ? null : { ...view, low, high, ...(factor > 1 ? { bottom: 0, top: 1 } : {}) } });
   }
 
   x(error) {
@@ -87,7 +96,8 @@ class Curves {
     const curves = element("svg:g", { "clip-path": "url(#curves-clip)" });
     for (const { curve, space } of this.shown) curves.append(...this.paths(curve, space, view));
     this.svg.replaceChildren(clip, ...this.axes(width, height), curves, this.rubber, this.cross);
-    this.reset.disabled = this.zoomOut.disabled = !this.state.view;
+    this.reset.disabled = !this.state.view;
+    this.zoomOut.disabled = this.showsAll;
     this.point(null);
   }
 
@@ -104,7 +114,10 @@ class Curves {
       lines.push(element("svg:path", { class: "rule", d: `M${x} ${bottom}v5` }));
       lines.push(element("svg:text", { class: "along", x, y: bottom + 18 }, word(error)));
     }
-    const title = `${this.data.error}${this.view.log ? ", logarithmic axis" : ""}`;
+    const beyond = this.shown.reduce((sum, { space }) => sum + this.data.spaces[space].beyond, 0);
+    const isCut = beyond && this.view.high === this.usual.high;
+    const notes = [this.view.log && "logarithmic axis", isCut && `${beyond} beyond (zoom out)`].filter(Boolean);
+    const title = [this.data.error, ...notes].join(", ");
     lines.push(element("svg:text", { class: "along quiet", x: this.left + this.across / 2, y: height - 4 }, title));
     return lines;
   }

@@ -25,7 +25,10 @@ _LEADER, _BAR_STEP = 22.0, 13.0
 def draw_distributions(
     populations: Sequence[Population], width: float, height: float, *, beside: bool, weighing: str = "networks"
 ) -> Sheet:
-    """Return a sheet with the EDFs; `height` is that of the drawing without labels that stand under it."""
+    """Return a sheet with the EDFs; `height` is that of the drawing without labels that stand under it.
+
+    A few errors far beyond all others are counted beside the name of their space, and do not stretch the axis.
+    """
     under = 0.0 if beside else _LABEL_HEIGHT * len(populations)
     sheet = Sheet.blank(width, height + under)
     edfs = curves(populations, weighing)
@@ -34,7 +37,8 @@ def draw_distributions(
     across = width - _LEFT - beyond - (_LABEL_WIDTH if beside else 4.0)
     up = height - _TOP - _BOTTOM
     axes = sheet.add_axes(_LEFT, _BOTTOM + under, across, up)
-    scale = error_scale(readings.error_span(population.errors for population in populations), spacing=40.0 / across)
+    scale = error_scale(readings.usual_span([population.errors for population in populations]), spacing=40.0 / across)
+    outside = [readings.num_beyond(population, scale.high / 100.0) for population in populations]
     scale.apply(axes, "x")
     _frame(axes, readings.error_name(populations) + (", logarithmic axis" if scale.is_log else ""))
     alike = "" if weighing == "networks" else f", each level of {weighing} counted alike"
@@ -60,11 +64,11 @@ def draw_distributions(
                 end = _BOTTOM + up * _end(edf)
                 xs = [right, right + beyond + 2.0, right + beyond + _LEADER - 3.0]
                 sheet.line(xs, [end, end, y + 8.0], color=colour, linewidth=0.8, alpha=0.6)
-            _label(sheet, right + beyond + _LEADER, y, populations[position], edf, position)
+            _label(sheet, right + beyond + _LEADER, y, populations[position], edf, outside[position], position)
     else:
         for position, edf in enumerate(edfs):
             y = under - _LABEL_HEIGHT * (position + 0.4)
-            _label(sheet, 0.0, y, populations[position], edf, position)
+            _label(sheet, 0.0, y, populations[position], edf, outside[position], position)
     return sheet
 
 
@@ -126,11 +130,14 @@ def _median(edf: Curve | None) -> float:
     return float(edf.errors[np.searchsorted(edf.shares, 0.5)])
 
 
-def _label(sheet: Sheet, x: float, y: float, population: Population, edf: Curve | None, position: int) -> None:
+def _label(
+    sheet: Sheet, x: float, y: float, population: Population, edf: Curve | None, outside: int, position: int
+) -> None:
     look = space_look(position)
     words = "no network trained yet"
     if edf is not None:
-        words = counted(edf.n, "network") + (f", {edf.num_failed} failed" if edf.num_failed else "")
+        parts = [(outside, "beyond"), (edf.num_failed, "failed")]
+        words = ", ".join([counted(edf.n, "network"), *(f"{count} {word}" for count, word in parts if count)])
     sheet.sample(x, y + 8.0, look, mark=False)
     text = x + SAMPLE_WIDTH + 8.0
     sheet.headline(text, y + 8.0, short(population.name, 20), color=look.colour)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _TITLE_LETTERS = 16
-_SHOWN, _STRETCH = 0.975, 1.5
-"""The share of each space's errors that a panel always shows, and by how much more the rest may stretch its axis."""
 
 
 def pair_panels(populations: Sequence[Population], pairs: Sequence[tuple[str, str]]) -> tuple[Panel, ...]:
@@ -28,9 +26,7 @@ def pair_panels(populations: Sequence[Population], pairs: Sequence[tuple[str, st
     position = {population.name: k for k, population in enumerate(populations)}
     there = [(position[a], position[b]) for a, b in pairs if a in position and b in position]
     edfs = curves(populations)
-    errors = [population.errors for population in populations]
-    most, whole = (readings.error_span(errors, share=share) for share in (_SHOWN, 1.0))
-    scale = error_scale(most if most and whole and whole[1] > _STRETCH * most[1] else whole)
+    scale = error_scale(readings.usual_span([population.errors for population in populations]))
 
     def panel(pair: tuple[int, int]) -> Panel:
         names = [short(populations[k].name, _TITLE_LETTERS) for k in pair]
@@ -40,7 +36,7 @@ def pair_panels(populations: Sequence[Population], pairs: Sequence[tuple[str, st
             axes.set_ylim(0.0, 1.0)
             axes.set_yticks([0.0, 0.5, 1.0], labels=["0", "50 %", "100 %"])
             failed = sum(readings.num_failed(populations[k]) for k in pair)
-            beyond = sum(int((100.0 * errors[k] > scale.high).sum()) for k in pair) - failed
+            beyond = sum(readings.num_beyond(populations[k], scale.high / 100.0) for k in pair)
             corner = [f"{count} {word}" for count, word in ((beyond, "beyond"), (failed, "failed")) if count]
             frame(axes, " and ".join(names), corner=", ".join(corner), unit="error")
             axes.grid(visible=True, axis="x", color=RULE, linewidth=0.7)

@@ -15,15 +15,26 @@ _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"
 
 
 def script_data(populations: Sequence[Population]) -> dict[str, Any]:
-    """Return the spaces, the error axis [%] and the curves of each weighing; without a curve a space has None."""
-    scale = error_scale(readings.error_span(population.errors for population in populations))
+    """Return the spaces, the error axis [%] and the curves of each weighing; without a curve a space has None.
+
+    `axis` holds all errors; `usual`, which is shown first, is without a few far beyond all
+    others, which each space counts.
+    """
+    errors = [population.errors for population in populations]
+    whole, usual = error_scale(readings.error_span(errors)), error_scale(readings.usual_span(errors))
     found = {weighing: curves(populations, weighing) for weighing in WEIGHINGS}
     return {
         "spaces": [
-            {"name": printable(population.name), "hue": space_look(k).hue, "dash": space_look(k).svg_dash}
+            {
+                "name": printable(population.name),
+                "hue": space_look(k).hue,
+                "dash": space_look(k).svg_dash,
+                "beyond": readings.num_beyond(population, usual.high / 100.0),
+            }
             for k, population in enumerate(populations)
         ],
-        "axis": {"low": scale.low, "high": scale.high, "log": scale.is_log},
+        "axis": {"low": whole.low, "high": whole.high, "log": usual.is_log},
+        "usual": {"low": usual.low, "high": usual.high},
         "error": readings.error_name(populations),
         "mostSteps": MOST_STEPS,
         "curves": {
