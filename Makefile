@@ -40,9 +40,10 @@ faults: $(VENV)/.installed
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env --jobs auto docs docs/_build/html
 
-# The figures and tables of the chapter's studies, drawn again from the exports that are kept of them.
+# The figures and pages of the chapter's studies, made again from the exports that are kept of them.
 figures: $(VENV)/.installed
 	$(BIN)/python examples/chapter/results.py figures
+	$(BIN)/python examples/chapter/results.py pages
 
 # Run in a folder of their own, so that nothing is left of an earlier run; an error in a cell ends it.
 notebooks: $(VENV)/.installed-docs

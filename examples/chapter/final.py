@@ -36,6 +36,7 @@ from netspace.networks.scaling import Scaled
 from netspace.networks.spec import NetworkSpec, Stage, Stem
 
 KEPT = results.KEPT / "final"
+DECLARED = KEPT / "declared.json"
 SIDE = 96
 SEEDS = (0, 1, 2)
 RECIPE = ["--recipe", "proxy-4", "--epochs", "10", "--batch-size", "64", "--label-smoothing", "0.1"]
@@ -61,15 +62,14 @@ def contenders(study: Path) -> dict[str, Scaled]:
 
 def declare(study: Path) -> dict[str, Any]:
     """Return what is declared; it is written once, before the first training."""
-    file = KEPT / "declared.json"
-    if not file.exists():
+    if not DECLARED.exists():
         networks = {
             name: {"resolution": one.resolution, "flops": one.complexity.flops, "network": one.network.to_dict()}
             for name, one in contenders(study).items()
         }
         KEPT.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"recipe": RECIPE, "seeds": SEEDS, "networks": networks}, indent=1) + "\n")
-    declared: dict[str, Any] = json.loads(file.read_text())
+        DECLARED.write_text(json.dumps({"recipe": RECIPE, "seeds": SEEDS, "networks": networks}, indent=1) + "\n")
+    declared: dict[str, Any] = json.loads(DECLARED.read_text())
     return declared
 
 
@@ -129,6 +129,8 @@ if __name__ == "__main__":
     parser.add_argument("--show", action="store_true", help="only print the table")
     asked = parser.parse_args()
     try:
+        if asked.show and not DECLARED.exists():
+            raise SystemExit(f"final: {DECLARED} is not there yet; without --show it is written, and training begins")
         everything = declare(asked.study)
         if not asked.show:
             train(everything, asked.output, asked.workers)

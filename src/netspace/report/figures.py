@@ -123,11 +123,21 @@ def sample_figure(position: int) -> "Figure":
         return sheet.figure
 
 
-def compose(drawn: Sequence[Panel], *, title: str, columns: int, legend: Sequence[Population] = ()) -> "Figure":
-    """Return panels in a grid, each family in rows of its own, under a title and a legend of spaces."""
+def compose(
+    drawn: Sequence[Panel],
+    *,
+    title: str,
+    columns: int,
+    size: int | None = None,
+    legend: Sequence[Population] = (),
+) -> "Figure":
+    """Return panels in a grid, each family in rows of its own, under a title and a legend of spaces.
+
+    Panels are as large as they are in `size` columns of a page, by default `columns`.
+    """
     grid = _grid(drawn, columns)
     rows = max((row for row, _ in grid), default=0) + 1
-    panel_width, panel_height = _PANEL_SIZES[columns]
+    panel_width, panel_height = _PANEL_SIZES[size or columns]
     step = panel_width + _GUTTER
     width = step * columns - _GUTTER + 2 * _EDGE
     per_line = int((width - 2 * _EDGE) // _LEGEND_WIDTH)

@@ -1,0 +1,115 @@
+"""Pages whose tables, sentences and numbers are what commands print: templates, and what stands in them.
+
+A page.md.jinja becomes page.md beside it. In a template, a store is named by its folder, "runs/chapter":
+
+    {{ printed("compare runs/chapter") }}      a command, and all that it prints
+    {{ spaces("runs/chapter") }}               a table of the spaces and of the distributions of their errors
+    {{ verdicts("runs/chapter") }}             the sentence of every pair of spaces
+    {{ told("status runs/chapter").spaces[0].networks }}    one number of what a command tells a program
+
+and `verdict(store, a, b)` of two spaces, `relation(store, name)` of what breaking it costs, `best(store, space,
+parameter)` of where the best networks lie: one entry each of what `compare`, `importance` and `ranges` tell.
+"""
+
+import functools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+SUFFIX = ".jinja"
+LONGEST = 120
+
+FILTERS = {
+    "percent": lambda share: f"{100 * share:.3g} %",
+    "points": lambda share: f"{100 * share:.2g}",
+    "p": lambda value: "p < 0.001" if value < 0.001 else f"p = {value:.2g}",
+    "count": lambda number: f"{number:,}",
+}
+"""How a number is written: a share, a difference of two shares, a p-value, a count."""
+
+
+def filled(template: str, folder: Path) -> str:
+    """Return a page, of stores whose runs/ is in a folder.
+
+    Raises: jinja2.TemplateError for a template that cannot be; CalledProcessError where a command fails.
+    """
+    told = functools.cache(functools.partial(_told, folder))
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    environment.filters.update(FILTERS)
+    environment.globals.update(
+        told=told,
+        printed=lambda command: "\n".join(_printed(folder, command)),
+        spaces=lambda store: "\n".join(_spaces(told(f"status {store}"), told(f"compare {store}"))),
+        verdicts=lambda store: "\n".join(_verdicts(told(f"compare {store}"))),
+        verdict=lambda store, *pair: _entry(told(f"compare {store}")["verdicts"], spaces=list(pair)),
+        relation=lambda store, name: _entry(told(f"importance {store}")["relations"], relation=name)["within"],
+        best=lambda store, space, parameter: _entry(
+            told(f"ranges {store}")["ranges"], space=space, parameter=parameter
+        )["best"],
+    )
+    text = environment.from_string(template).render()
+    # Sentences that numbers have made longer are broken anew; what is no plain paragraph stays as it stands.
+    return "\n\n".join(_broken(part) for part in text.split("\n\n"))
+
+
+def _entry(entries: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    """Return the one entry that has these values. Raises: ValueError for none, or several."""
+    (found,) = (entry for entry in entries if wanted.items() <= entry.items())
+    return found
+
+
+def _printed(folder: Path, command: str) -> Iterable[str]:
+    yield "```text"
+    yield f"$ netspace {command}"
+    yield from _said(folder, command).splitlines()
+    yield "```"
+
+
+def _spaces(status: Any, compared: Any) -> Iterable[str]:
+    evidence = {one["name"]: one for verdict in compared["verdicts"] for one in map(verdict["evidence"].get, "ab")}
+    yield "| space | networks | failed | lowest error | best tenth below | half below | mean |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for row in status["spaces"]:
+        one = evidence[row["space"]]
+        errors = (f"{100 * one[name]:.1f} %" for name in ("minimum", "best_decile", "median", "finite_mean"))
+        yield f"| {' | '.join([row['space'], str(one['n']), str(one['num_failed']), *errors])} |"
+
+
+def _verdicts(compared: Any) -> Iterable[str]:
+    for verdict in compared["verdicts"]:
+        yield from _lines(f"- {verdict['sentence']}", indent="  ")
+
+
+def _broken(part: str) -> str:
+    """Return a paragraph in lines of at most `LONGEST` characters."""
+    if part.lstrip("*\n")[:1].isalpha() and "```" not in part:
+        return "\n".join(_lines(" ".join(part.split())))
+    return part
+
+
+def _lines(text: str, indent: str = "") -> list[str]:
+    kept = re.sub(r"(?<=\b[pn]) = (?=[\d.])|(?<=\d) (?=%)", lambda gap: gap[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.wrap(kept, LONGEST, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
+def _told(folder: Path, command: str) -> Any:
+    """Return what a command tells a program."""
+    return json.loads(_said(folder, f"{command} --json"))
+
+
+def _said(folder: Path, command: str) -> str:
+    """Return what a command prints. Raises: CalledProcessError."""
+    plain = {**os.environ, "COLUMNS": str(LONGEST), "NO_COLOR": "1", "TERM": "dumb"}
+    words = [sys.executable, "-m", "netspace", *shlex.split(command)]
+    done = subprocess.run(words, cwd=folder, env=plain, stdout=subprocess.PIPE, text=True, check=True)
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"
