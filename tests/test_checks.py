@@ -149,6 +149,35 @@ def test_noise_prints_the_split_and_the_edf_without_it(tmp_path):
         assert edf["before"]["minimum"] < edf["after"]["minimum"] < edf["after"]["median"] < 0.5
 
 
+def test_only_the_spaces_that_are_named_are_checked_and_their_networks_are_the_same(tmp_path):
+    regnet = '[[spaces]]\nspace = "regnetx"\n'
+    text = CHECKED.replace("[[spaces]]", regnet + "[[spaces]]", 1).replace("[ranges]", "[ranges]\ntotal_depth = [2, 3]")
+
+    def drawn(more):
+        (tmp_path / "tiny.toml").write_text(text + more)
+        return Study.open(tmp_path / "tiny.toml", output=tmp_path / "out").checks()["budget"].draw()
+
+    every, some = drawn(""), drawn('spaces = ["anynetx_e", "anynetx_a"]\n')
+    assert list(every.samples) == ["regnetx", "anynetx_a", "anynetx_e"]
+    assert list(some.samples) == ["anynetx_a", "anynetx_e"]
+    for name, sample in some.samples.items():
+        assert sample.networks == every.samples[name].networks
+        assert some.trials[name] == every.trials[name]
+
+
+@pytest.mark.parametrize(
+    ("spaces", "sentence"),
+    [
+        ('["anynetx_a", "anynetx_f"]', r"checks.spaces\[1\] \(='anynetx_f'\) is no space of the study; did you mean"),
+        ('["anynetx_a", "anynetx_a"]', r"checks.spaces\[1\] \(='anynetx_a'\) is named twice"),
+    ],
+)
+def test_a_check_of_no_such_space_is_refused(tmp_path, spaces, sentence):
+    (tmp_path / "wrong.toml").write_text(f"{CHECKED}spaces = {spaces}\n")
+    with pytest.raises(StudyFileError, match=sentence):
+        Study.open(tmp_path / "wrong.toml", output=tmp_path / "out")
+
+
 def test_what_is_wrong_with_a_check_is_found_before_anything_is_written(tmp_path):
     path = tmp_path / "wrong.toml"
     path.write_text(CHECKED.replace("200k..900k", "1..2"))

@@ -44,7 +44,7 @@ FIGURES = {
     "resnet_block": ("pairs",),
     "mlp": ("pairs", "importance"),
     "regnety": ("edf",),
-    "larger": ("pairs",),
+    "study/checks/budget": ("pairs",),
     "search": ("edf",),
 }
 """Which figures are kept of each store, by its path among the exports."""

@@ -84,13 +84,15 @@ class ChecksChoice:
     """What is trained besides, to check what the comparison takes for granted; each is a study of its own.
 
     `share` of each space's networks is trained again for `epochs`, and from `seeds` other seeds: the first ones drawn,
-    so that they are chosen at random and before any result. As many are drawn anew in another `budget`.
+    so that they are chosen at random and before any result. As many are drawn anew in another `budget`. Where `spaces`
+    names some, only those are checked.
     """
 
     share: float = 0.25
     epochs: int | None = None
     seeds: int | None = None
     budget: BudgetChoice | None = None
+    spaces: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         number(self, "share", InputError, above=True, maximum=1.0)

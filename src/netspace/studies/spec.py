@@ -152,8 +152,12 @@ class StudySpec:
         asked = self.checks
         if asked is None:
             return {}
+        checked = tuple(choice for choice in self.spaces if not asked.spaces or choice.name in asked.spaces)
+        known = {name for choice in checked for name in choice.base().parameter_names}
         fewer = replace(
             self,
+            spaces=checked,
+            ranges={name: given for name, given in self.ranges.items() if name in known},
             checks=None,
             rungs=(),
             networks=asked.networks(self.networks),
@@ -179,6 +183,13 @@ class StudySpec:
         return found
 
     def _check_checks(self, asked: ChecksChoice) -> None:
+        names = [choice.name for choice in self.spaces]
+        for position, name in enumerate(asked.spaces):
+            if name not in names:
+                told = f"checks.spaces[{position}] (={name!r}) is no space of the study"
+                raise InputError(told + did_you_mean(name, names))
+            if name in asked.spaces[:position]:
+                raise InputError(f"checks.spaces[{position}] (={name!r}) is named twice")
         count = asked.networks(self.networks)
         if count < FEWEST_CHECKED:
             nearest = (
