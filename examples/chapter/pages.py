@@ -7,8 +7,9 @@ A page.md.jinja becomes page.md beside it. In a template, a store is named by it
     {{ verdicts("runs/chapter") }}             the sentence of every pair of spaces
     {{ told("status runs/chapter").spaces[0].networks }}    one number of what a command tells a program
 
-and `verdict(store, a, b)` of two spaces, `relation(store, name)` of what breaking it costs, `best(store, space,
-parameter)` of where the best networks lie: one entry each of what `compare`, `importance` and `ranges` tell.
+One entry of what `compare`, `importance` and `ranges` tell is `verdict(store, a, b)` of two spaces, `relation(store,
+name)` of what breaking it costs, `best(store, space, parameter)` of where the best networks lie; and
+`read("runs/regnetx32/card.json")` is a file as it stands.
 """
 
 import functools
@@ -47,6 +48,7 @@ def filled(template: str, folder: Path) -> str:
     environment.filters.update(FILTERS)
     environment.globals.update(
         told=told,
+        read=lambda file: json.loads((folder / file).read_text("utf-8")),
         printed=lambda command: "\n".join(_printed(folder, command)),
         spaces=lambda store: "\n".join(_spaces(told(f"status {store}"), told(f"compare {store}"))),
         verdicts=lambda store: "\n".join(_verdicts(told(f"compare {store}"))),

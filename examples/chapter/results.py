@@ -10,6 +10,7 @@ docs/results/chapter/study.parquet --output runs/chapter`, and `netspace run` tr
 
 import argparse
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pages
 from matplotlib.figure import Figure
 
+from netspace import values
 from netspace.errors import NetspaceError
 from netspace.findings.importance import forest_row
 from netspace.findings.ranges import range_rows
@@ -26,11 +28,13 @@ from netspace.report.images import svg
 from netspace.report.pairs import pair_panels
 from netspace.report.panel import Panel
 from netspace.report.scatter import parameter_panels
+from netspace.report.training_page import training_panels
 from netspace.stats.ranges import SHARE
 from netspace.storage.export import export_store, import_store
 from netspace.storage.population import Population
 from netspace.storage.sqlite import STORE_NAME
 from netspace.studies.study import Study
+from netspace.training.trial import TrialResult
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "results" / "chapter"
@@ -48,6 +52,9 @@ FIGURES = {
     "search": ("edf",),
 }
 """Which figures are kept of each store, by its path among the exports."""
+
+TRAININGS = ("regnetx32", "regnetx32_chapter")
+"""The folders of single trainings, under runs/, of which the card and the curve are kept."""
 
 RANGES = ("Bottleneck ratio", "Total depth", "Width multiplier wₘ", "Group width, stage 4")
 """The parameters of RegNetX whose ranges the paper draws: b, d, w_m and g."""
@@ -68,6 +75,11 @@ def export() -> None:
             output = (KEPT / inside).with_suffix(".parquet")
             output.parent.mkdir(parents=True, exist_ok=True)
             print(f"{output}: {export_store(store, output, to='parquet', overwrite=True)} networks")
+    for name in TRAININGS:
+        for file in sorted((ROOT / "runs" / name).glob("card.json")):
+            (KEPT / name).mkdir(exist_ok=True)
+            for one in (file, file.with_name("result.json")):
+                print(shutil.copy(one, KEPT / name))
 
 
 def figures() -> None:
@@ -81,6 +93,13 @@ def figures() -> None:
             place.mkdir(parents=True, exist_ok=True)
             import_store(file, place / STORE_NAME)
             places[inside.as_posix()] = place
+    for name in TRAININGS:
+        if (KEPT / name).exists():
+            kept = Path(shutil.copytree(KEPT / name, BUILD / "runs" / name))
+            curve = values.from_dict(TrialResult, json.loads((kept / "result.json").read_text("utf-8"))).curve
+            panels = training_panels(curve, epochs=len(curve), metric="error")
+            title = f"{name}, epoch by epoch"
+            (KEPT / f"{name}.svg").write_bytes(svg(compose(panels, title=title, columns=2, size=3)))
     for name, drawn in FIGURES.items():
         if name not in places:
             print(f"{name}: no results are kept")

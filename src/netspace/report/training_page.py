@@ -28,17 +28,12 @@ def render_training(
     `metric` is the recipe's. Until it is `finished` the page asks the browser to load it again.
     """
     name = metric_name(metric)
-    errors, losses = [one.validation_error for one in curve], [one.training_loss for one in curve]
-    drawn = (
-        _panel("Training loss", losses, epochs, HUES[1].light, scale_of(_span(losses), "{:.3g}".format, log_above=4.0)),
-        _panel(name.capitalize(), [100.0 * e for e in errors], epochs, HUES[0].light, error_scale(_span(errors))),
-    )
     numbers = [KeyNumber(value=f"{len(curve)} of {epochs}", label="epochs")]
     if curve:
         spent = sum(one.seconds for one in curve)
         numbers += [
-            KeyNumber(value=percent(errors[-1]), label=f"{name} after the last epoch"),
-            KeyNumber(value=f"{losses[-1]:.4g}", label="mean training loss of the last epoch [nats]"),
+            KeyNumber(value=percent(curve[-1].validation_error), label=f"{name} after the last epoch"),
+            KeyNumber(value=f"{curve[-1].training_loss:.4g}", label="mean training loss of the last epoch [nats]"),
             KeyNumber(value=duration(spent), label="in the epochs so far")
             if finished
             else KeyNumber(value=duration(spent / len(curve) * (epochs - len(curve))), label="left, at this pace"),
@@ -48,13 +43,23 @@ def render_training(
         title=printable(title),
         lead=printable(lead),
         numbers=numbers,
-        drawings=families(drawn, "curve", 2),
+        drawings=families(training_panels(curve, epochs=epochs, metric=metric), "curve", 2),
         rows=[("epoch", "training loss", name, "seconds")]
         + [
             (f"{one.epoch}", f"{one.training_loss:.4f}", percent(one.validation_error), f"{one.seconds:.1f}")
             for one in curve
         ],
         refresh=None if finished else REFRESH_SECONDS,
+    )
+
+
+def training_panels(curve: Sequence[EpochRecord], *, epochs: int, metric: str) -> tuple[Panel, Panel]:
+    """Return the loss and the error by epoch of a training that is to last some `epochs`."""
+    name = metric_name(metric)
+    errors, losses = [one.validation_error for one in curve], [one.training_loss for one in curve]
+    return (
+        _panel("Training loss", losses, epochs, HUES[1].light, scale_of(_span(losses), "{:.3g}".format, log_above=4.0)),
+        _panel(name.capitalize(), [100.0 * e for e in errors], epochs, HUES[0].light, error_scale(_span(errors))),
     )
 
 
