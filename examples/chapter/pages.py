@@ -5,6 +5,7 @@ A page.md.jinja becomes page.md beside it. In a template, a store is named by it
     {{ printed("compare runs/chapter") }}      a command, and all that it prints
     {{ spaces("runs/chapter") }}               a table of the spaces and of the distributions of their errors
     {{ verdicts("runs/chapter") }}             the sentence of every pair of spaces
+    {{ broken("runs/chapter") }}               a table of what it costs to break each relation, in points of error
     {{ told("status runs/chapter").spaces[0].networks }}    one number of what a command tells a program
 
 One entry of what `compare`, `importance` and `ranges` tell is `verdict(store, a, b)` of two spaces, `relation(store,
@@ -52,6 +53,7 @@ def filled(template: str, folder: Path) -> str:
         printed=lambda command: "\n".join(_printed(folder, command)),
         spaces=lambda store: "\n".join(_spaces(told(f"status {store}"), told(f"compare {store}"))),
         verdicts=lambda store: "\n".join(_verdicts(told(f"compare {store}"))),
+        broken=lambda store: "\n".join(_broken_rules(told(f"importance {store}")["relations"])),
         verdict=lambda store, *pair: _entry(told(f"compare {store}")["verdicts"], spaces=list(pair)),
         relation=lambda store, name: _entry(told(f"importance {store}")["relations"], relation=name)["within"],
         best=lambda store, space, parameter: _entry(
@@ -60,7 +62,7 @@ def filled(template: str, folder: Path) -> str:
     )
     text = environment.from_string(template).render()
     # Sentences that numbers have made longer are broken anew; what is no plain paragraph stays as it stands.
-    return "\n\n".join(_broken(part) for part in text.split("\n\n"))
+    return "\n\n".join(_wrapped(part) for part in text.split("\n\n"))
 
 
 def _entry(entries: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
@@ -91,7 +93,22 @@ def _verdicts(compared: Any) -> Iterable[str]:
         yield from _lines(f"- {verdict['sentence']}", indent="  ")
 
 
-def _broken(part: str) -> str:
+def _broken_rules(relations: list[dict[str, Any]]) -> Iterable[str]:
+    def cells(rise: str, found: Any) -> list[str]:
+        if not found:
+            return ["", ""]
+        cost, low, high = (100 * found[key] for key in (rise, "low", "high"))
+        return [f"{cost:+.2f} ({low:.2f} to {high:.2f})", FILTERS["p"](found["p_value"])]
+
+    yield "| rule | a step that breaks it, within a space | | the space that breaks it | |"
+    yield "|---|--:|--:|--:|--:|"
+    for one in relations:
+        within = cells("rise", one["within"]["per_step"])
+        for between in one["between"] or [{"shift": None}]:
+            yield f"| {' | '.join([one['relation'].replace('_', ' '), *within, *cells('median', between['shift'])])} |"
+
+
+def _wrapped(part: str) -> str:
     """Return a paragraph in lines of at most `LONGEST` characters."""
     if part.lstrip("*\n")[:1].isalpha() and "```" not in part:
         return "\n".join(_lines(" ".join(part.split())))
