@@ -62,7 +62,7 @@ def filled(template: str, folder: Path) -> str:
     )
     text = environment.from_string(template).render()
     # Sentences that numbers have made longer are broken anew; what is no plain paragraph stays as it stands.
-    return "\n\n".join(_wrapped(part) for part in text.split("\n\n"))
+    return "\n\n".join(_wrapped(part) for part in text.rstrip().split("\n\n")) + "\n"
 
 
 def _entry(entries: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
