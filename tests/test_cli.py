@@ -104,8 +104,11 @@ def test_status_compare_and_report_read_the_store(run):
     assert [(s["networks"], s["finished"], s["waiting"]) for s in status["spaces"]] == [(3, 3, 0)] * 2
     assert "best error" in netspace("status", "runs/tiny", cwd=folder, check=0).stdout
     told = json.loads(netspace("compare", "runs/tiny/study.db", "--json", cwd=folder, check=0).stdout)
-    assert list(told) == ["verdicts"]
+    assert list(told) == ["spaces", "verdicts"]
     (verdict,) = told["verdicts"]
+    for row, side in zip(told["spaces"], (verdict["evidence"]["a"], verdict["evidence"]["b"]), strict=True):
+        assert (row["space"], row["networks"], row["failed"]) == (side["name"], side["n"], side["num_failed"])
+        assert all(row[name] == side[name] for name in ("minimum", "best_decile", "median", "finite_mean"))
     assert verdict["spaces"] == ["anynetx_a", "anynetx_e"]
     assert verdict["sentence"] in netspace("compare", "runs/tiny", cwd=folder, check=0).stdout
     page = folder / "runs" / "tiny" / "report.html"

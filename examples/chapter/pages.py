@@ -2,15 +2,16 @@
 
 A page.md.jinja becomes page.md beside it. In a template, a store is named by its folder, "runs/chapter":
 
-    {{ printed("compare runs/chapter") }}      a command, and all that it prints
+    {{ printed("compare runs/chapter") }}      a command of netspace, and all that it prints
+    {{ printed("python examples/chapter/search.py") }}      the same of a program of this folder
     {{ spaces("runs/chapter") }}               a table of the spaces and of the distributions of their errors
     {{ verdicts("runs/chapter") }}             the sentence of every pair of spaces
     {{ broken("runs/chapter") }}               a table of what it costs to break each relation, in points of error
     {{ told("status runs/chapter").spaces[0].networks }}    one number of what a command tells a program
 
 One entry of what `compare`, `importance` and `ranges` tell is `verdict(store, a, b)` of two spaces, `relation(store,
-name)` of what breaking it costs, `best(store, space, parameter)` of where the best networks lie; and
-`read("runs/regnetx32/card.json")` is a file as it stands.
+name)` of what breaking it costs, `matters(store, space, name)` of what a forest says of a parameter, `best(store,
+space, parameter)` of where the best networks lie; and `read("runs/regnetx32/card.json")` is a file as it stands.
 """
 
 import functools
@@ -27,6 +28,7 @@ from typing import Any
 
 import jinja2
 
+ROOT = Path(__file__).parents[2]
 SUFFIX = ".jinja"
 LONGEST = 120
 
@@ -51,11 +53,14 @@ def filled(template: str, folder: Path) -> str:
         told=told,
         read=lambda file: json.loads((folder / file).read_text("utf-8")),
         printed=lambda command: "\n".join(_printed(folder, command)),
-        spaces=lambda store: "\n".join(_spaces(told(f"status {store}"), told(f"compare {store}"))),
+        spaces=lambda store: "\n".join(_spaces(told(f"compare {store}")["spaces"])),
         verdicts=lambda store: "\n".join(_verdicts(told(f"compare {store}"))),
         broken=lambda store: "\n".join(_broken_rules(told(f"importance {store}")["relations"])),
         verdict=lambda store, *pair: _entry(told(f"compare {store}")["verdicts"], spaces=list(pair)),
         relation=lambda store, name: _entry(told(f"importance {store}")["relations"], relation=name)["within"],
+        matters=lambda store, space, name: _entry(
+            _entry(told(f"importance {store}")["parameters"], space=space)["groups"], name=name
+        ),
         best=lambda store, space, parameter: _entry(
             told(f"ranges {store}")["ranges"], space=space, parameter=parameter
         )["best"],
@@ -73,19 +78,17 @@ def _entry(entries: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
 
 def _printed(folder: Path, command: str) -> Iterable[str]:
     yield "```text"
-    yield f"$ netspace {command}"
+    yield f"$ {command if command.startswith('python ') else f'netspace {command}'}"
     yield from _said(folder, command).splitlines()
     yield "```"
 
 
-def _spaces(status: Any, compared: Any) -> Iterable[str]:
-    evidence = {one["name"]: one for verdict in compared["verdicts"] for one in map(verdict["evidence"].get, "ab")}
+def _spaces(rows: list[dict[str, Any]]) -> Iterable[str]:
     yield "| space | networks | failed | lowest error | best tenth below | half below | mean |"
     yield "|---|--:|--:|--:|--:|--:|--:|"
-    for row in status["spaces"]:
-        one = evidence[row["space"]]
-        errors = (f"{100 * one[name]:.1f} %" for name in ("minimum", "best_decile", "median", "finite_mean"))
-        yield f"| {' | '.join([row['space'], str(one['n']), str(one['num_failed']), *errors])} |"
+    for row in rows:
+        errors = (f"{100 * row[name]:.1f} %" for name in ("minimum", "best_decile", "median", "finite_mean"))
+        yield f"| {' | '.join([row['space'], str(row['networks']), str(row['failed']), *errors])} |"
 
 
 def _verdicts(compared: Any) -> Iterable[str]:
@@ -100,12 +103,13 @@ def _broken_rules(relations: list[dict[str, Any]]) -> Iterable[str]:
         cost, low, high = (100 * found[key] for key in (rise, "low", "high"))
         return [f"{cost:+.2f} ({low:.2f} to {high:.2f})", FILTERS["p"](found["p_value"])]
 
-    yield "| rule | a step that breaks it, within a space | | the space that breaks it | |"
-    yield "|---|--:|--:|--:|--:|"
+    between = any(one["between"] for one in relations)
+    yield "| rule | a step that breaks it, within a space | |" + " the space that breaks it | |" * between
+    yield "|---|--:|--:|" + "--:|--:|" * between
     for one in relations:
-        within = cells("rise", one["within"]["per_step"])
-        for between in one["between"] or [{"shift": None}]:
-            yield f"| {' | '.join([one['relation'].replace('_', ' '), *within, *cells('median', between['shift'])])} |"
+        within = [one["relation"].replace("_", " "), *cells("rise", one["within"]["per_step"])]
+        for other in one["between"] or [{"shift": None}]:
+            yield f"| {' | '.join([*within, *(cells('median', other['shift']) if between else ())])} |"
 
 
 def _wrapped(part: str) -> str:
@@ -129,6 +133,8 @@ def _told(folder: Path, command: str) -> Any:
 def _said(folder: Path, command: str) -> str:
     """Return what a command prints. Raises: CalledProcessError."""
     plain = {**os.environ, "COLUMNS": str(LONGEST), "NO_COLOR": "1", "TERM": "dumb"}
-    words = [sys.executable, "-m", "netspace", *shlex.split(command)]
+    first, *words = shlex.split(command)
+    program = [str(ROOT / words.pop(0))] if first == "python" else ["-m", "netspace", first]
+    words = [sys.executable, *program, *words]
     done = subprocess.run(words, cwd=folder, env=plain, stdout=subprocess.PIPE, text=True, check=True)
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n"

@@ -24,8 +24,9 @@ than one search in twenty, or a search could train nothing, no mean is told, for
 """
 
 import argparse
+import dataclasses
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ UNKNOWN = 0.05
 """The share of searches with an unknown winner above which no mean is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
     """Networks of a space: errors and costs [s] of the short and the longer training, errors (NaN) of the longest."""
 
@@ -61,7 +62,7 @@ class Pool:
 Way = Callable[[Pool, Order, float], tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """What searches of one kind and budget came to; `error` and `gain` over random search with their limits, in [0, 1].
 
@@ -191,13 +192,18 @@ def main() -> None:
     parser.add_argument("--budgets", default="60,120,200", help="in trainings of one epoch")
     parser.add_argument("--learning", type=int, default=48, help="networks from which the space is learned")
     parser.add_argument("--replays", type=int, default=5000, help="searches of each way and budget")
+    parser.add_argument("--json", action="store_true", help="for a program to read")
     asked = parser.parse_args()
     (wide, first), (narrow, second) = pools(asked.study).items()
+    found = rows(first, second, [float(one) for one in asked.budgets.split(",")], asked.learning, asked.replays)
+    if asked.json:
+        print(json.dumps([dataclasses.asdict(row) for row in found]))
+        return
     print(f"{wide}, from which {narrow} is learned by {asked.learning} networks; about {asked.replays:,} searches each")
     print(
         f"{'way':13}{'budget':>7}{'networks':>9}{'error [%]':>25}{'better than random':>25}{'unknown':>9}{'nothing':>9}"
     )
-    for row in rows(first, second, [float(one) for one in asked.budgets.split(",")], asked.learning, asked.replays):
+    for row in found:
         print(
             f"{row.way:13}{row.budget:>7g}{row.networks:>9.1f}{_points(row.error):>25}{_points(row.gain, '+'):>25}"
             f"{row.unknown:>9.1%}{row.nothing:>9.1%}"

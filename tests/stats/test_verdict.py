@@ -169,7 +169,17 @@ def test_equal_spaces_stay_undecided_for_want_of_networks_and_the_sentence_says_
     verdict = compare(even(0.30, 0.02, n), even(0.301, 0.02, n))
     assert verdict.kind == "undecided"
     assert f"{n} and {n} networks show neither" in verdict.sentence
-    assert "too few for equivalence, which takes about 720 networks each even between equal" in verdict.sentence
+    assert (
+        "too few for equivalence, which takes at least about 720 networks each even between equal" in verdict.sentence
+    )
+
+
+def test_a_small_p_value_that_is_not_small_enough_is_told_with_what_was_asked_of_it() -> None:
+    a, b = even(0.300, 0.05, 100), even(0.315, 0.05, 100)
+    assert compare(a, b).kind == "a_majorises"
+    careful = compare(a, b, level=0.99)
+    assert careful.kind == "undecided"
+    assert "the errors of A are lower (p = 0.021, above the 0.005 that is asked for) nor" in careful.sentence
 
 
 def test_the_number_of_networks_that_would_decide_does() -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:  # `netspace zoo` needs no SciPy and no SQLAlchemy
     from netspace.storage.population import Population
 
 
+_DISTRIBUTION = ("failed", "minimum", "best_decile", "median", "finite_mean")
+
+
 def print_status(name: str, populations: Sequence["Population"]) -> None:
     """Print what a store holds, a line per space."""
     counted = ("draws", "in budget", "networks", "finished", "diverged", "failed", "waiting")
@@ -52,6 +55,19 @@ def last_epoch(metric: str) -> str:
     return f"{metric_name(metric)} at the last epoch"
 
 
+def distribution_row(population: "Population | Outcomes") -> dict[str, Any]:
+    """Return how a space's errors are distributed, as plain data; None for what no results tell."""
+    from netspace.stats import EDF
+
+    errors = population.errors
+    if not len(errors):
+        return {"space": population.name, "networks": 0, **dict.fromkeys(_DISTRIBUTION)}
+    edf = EDF(errors=errors)
+    mean = edf.finite_mean if edf.num_failed < edf.n else None
+    numbers = (edf.num_failed, edf.minimum, edf.quantile(0.1), edf.median, mean)
+    return {"space": population.name, "networks": edf.n, **dict(zip(_DISTRIBUTION, numbers, strict=True))}
+
+
 def print_comparison(
     populations: Sequence["Population | Outcomes"],
     verdicts: Sequence["Verdict"],
@@ -59,22 +75,10 @@ def print_comparison(
     looks: Sequence[int] = (),
 ) -> None:
     """Print the distributions of errors, and the verdict of every pair."""
-    from netspace.stats import EDF
-
     lines = table("space", right=("networks", "failed", "minimum", "best tenth", "median", "mean"))
     for population in populations:
-        errors = population.errors
-        if not len(errors):
-            lines.add_row(population.name, "0")
-            continue
-        edf = EDF(errors=errors)
-        lines.add_row(
-            population.name,
-            str(len(errors)),
-            str(edf.num_failed),
-            *(percent(value) for value in (edf.minimum, edf.quantile(0.1), edf.median)),
-            percent(edf.finite_mean if edf.num_failed < edf.n else None),
-        )
+        name, trained, failed, *errors = distribution_row(population).values()
+        lines.add_row(name, str(trained), *((str(failed), *map(percent, errors)) if trained else ()))
     print_table(lines, title)
     for verdict in verdicts:
         console().print(Text("• " + verdict.sentence), soft_wrap=True)

@@ -32,6 +32,7 @@ from netspace.cli.populations import error_column, is_table, read_sources
 from netspace.cli.progress import print_run, progress_display
 from netspace.cli.results import (
     counts,
+    distribution_row,
     last_epoch,
     print_assisted,
     print_comparison,
@@ -220,7 +221,8 @@ def compare(
         if found.assisted:
             told, note = {"assisted": None}, ASSISTED_ELSEWHERE
     if as_json:
-        print_json({"verdicts": [verdict_row(verdict) for verdict in verdicts]} | told)
+        spaces = without_infinities([distribution_row(population) for population in populations])
+        print_json({"spaces": spaces, "verdicts": [verdict_row(verdict) for verdict in verdicts]} | told)
         return
     print_comparison(populations, beside_covariates(verdicts, rows or ()), title, looks)
     if note:

@@ -131,7 +131,8 @@ def relation_rows(populations: Sequence[Population], spaces: dict[str, Space]) -
 def most_important(forests: list[dict[str, Any]], relations: list[dict[str, Any]]) -> list[str]:
     """Return a sentence per parameter that forests put first, beside the relation whose violation is felt most.
 
-    There is none where no violation was shown to move the EDF. Forests without that relation's parameter are left out.
+    Parameters whose limits reach into those of the first one share its place. There is none where no violation was
+    shown to move the EDF. Forests without that relation's parameter are left out.
     """
     felt = [
         (abs(pair["shift"]["lead"]), row)
@@ -143,15 +144,16 @@ def most_important(forests: list[dict[str, Any]], relations: list[dict[str, Any]
         return []
     lead, row = max(felt, key=lambda one: one[0])
     expected = _title(row["parameter"])
-    by_first: dict[str, list[str]] = {}
+    by_first: dict[tuple[str, ...], list[str]] = {}
     for forest in forests:
-        names = [group["name"] for group in forest["groups"]]
-        if expected in names:
-            by_first.setdefault(names[0], []).append(forest["space"])
+        groups = forest["groups"]
+        if expected in (group["name"] for group in groups):
+            first = tuple(group["name"] for group in groups if group["high"] >= groups[0]["low"])
+            by_first.setdefault(first, []).append(forest["space"])
     moved = f"violating {row['relation']!r} moves the EDF most, by {100 * lead:.0f} points"
     return [
-        f"{first} matters most to the forests of {', '.join(names)}, and {moved}: "
-        f"the two {'agree' if first == expected else 'disagree'}"
+        f"{' or '.join(first)} matters most to the forests of {', '.join(names)}, and {moved}: "
+        f"the two {('disagree' if expected not in first else 'agree' if len(first) == 1 else 'may agree')}"
         for first, names in by_first.items()
     ]
 

@@ -11,6 +11,9 @@ from netspace.stats.planning import fewest_networks, rough
 NO_IMPRESSION = 0.2
 """A p-value above which nobody should say that one space even looks better."""
 
+USUAL_RISK = 0.05
+"""A p-value up to which many take a claim for shown; several comparisons, or looks, ask for less."""
+
 
 def majorises(better: Side, worse: Side, evidence: Evidence, criteria: Criteria) -> str:
     """Say that `better` majorises `worse`."""
@@ -79,22 +82,23 @@ def _impression(leader: Side, other: Side, evidence: Evidence) -> str:
 
 
 def _missing(leader: Side, other: Side, evidence: Evidence, criteria: Criteria) -> str:
-    margin, p_better = _points(criteria.margin), _p(leader.p_better)
+    margin = _points(criteria.margin)
     networks = f"{leader.n} and {other.n} networks"
     p_not_apart = max(leader.p_not_worse, other.p_not_worse)
     if leader.p_better <= criteria.alpha / 2:
         return (
-            f"{networks} that show its errors to be lower ({p_better}) do not show that its EDF is nowhere "
-            f"{margin} or more below ({_p(leader.p_not_worse)})"
+            f"{networks} that show its errors to be lower ({_p(leader.p_better)}) do not show that its EDF is "
+            f"nowhere {margin} or more below ({_missed(leader.p_not_worse, criteria.alpha)})"
         )
-    lower = f"that the errors of {leader.name} are lower ({p_better})"
+    lower = f"that the errors of {leader.name} are lower ({_missed(leader.p_better, criteria.alpha / 2)})"
     if p_not_apart <= criteria.alpha:
         return (
             f"{networks} show only that the EDFs are less than {margin} apart ({_p(p_not_apart)}), neither {lower} "
             f"nor that the medians are less than {_points(criteria.median_margin)} apart "
             f"({_interval(leader, evidence, criteria)})"
         )
-    return f"{networks} show neither {lower} nor that the EDFs are less than {margin} apart ({_p(p_not_apart)})"
+    apart = f"that the EDFs are less than {margin} apart ({_missed(p_not_apart, criteria.alpha)})"
+    return f"{networks} show neither {lower} nor {apart}"
 
 
 def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
@@ -105,7 +109,7 @@ def _too_few(evidence: Evidence, criteria: Criteria) -> list[str]:
         return [f"not enough data, since no claim within {margin} can be won below {fewest} networks each"]
     if min(a.n, b.n) < evidence.networks_if_equal and max(a.p_not_worse, b.p_not_worse) > criteria.alpha:
         about = rough(evidence.networks_if_equal)
-        return [f"too few for equivalence, which takes about {about} networks each even between equal spaces"]
+        return [f"too few for equivalence, which takes at least about {about} networks each even between equal spaces"]
     return []
 
 
@@ -177,3 +181,9 @@ def _number(share: float) -> str:
 
 def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+
+
+def _missed(value: float, asked: float) -> str:
+    """Show a p-value that is above what was asked of it, and that too where a reader would wonder."""
+    wonder = asked < value <= USUAL_RISK
+    return f"{_p(value)}, above the {asked:.2g} that is asked for" if wonder else _p(value)
