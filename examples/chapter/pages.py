@@ -34,7 +34,7 @@ LONGEST = 120
 
 FILTERS = {
     "percent": lambda share: f"{100 * share:.3g} %",
-    "points": lambda share: f"{100 * share:.2g}",
+    "points": lambda share: f"{100 * share:#.2g}".rstrip("."),
     "p": lambda value: "p < 0.001" if value < 0.001 else f"p = {value:.2g}",
     "count": lambda number: f"{number:,}",
 }
