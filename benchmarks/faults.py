@@ -31,7 +31,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch._dynamo  # noqa: F401  # which an optimiser imports: once, before any driver is forked
 from suffering import suffering
 
 import netspace.backends.torch_training  # noqa: F401

@@ -121,7 +121,6 @@ def test_a_former_trial_changes_an_id_and_its_absence_none():
 
 KILLED = """
 import os, sys
-import torch._dynamo  # which an optimiser imports: once, before any driver is forked
 import netspace.backends.torch_training
 from netspace.execution.executor import InlineExecutor
 from netspace.studies.rungs import rungs_of

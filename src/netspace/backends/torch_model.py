@@ -233,7 +233,9 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> AnyNet:
     if spec.own_block is None:
         with torch.device("meta"):  # one allocation, and no random numbers drawn twice
             network = AnyNet(spec)
-        network = network.to_empty(device="cpu")
+        # `to_empty` would do this, and import SymPy to do it.
+        there = {name: torch.empty(one.shape, dtype=one.dtype) for name, one in network.state_dict().items()}
+        network.load_state_dict(there, assign=True)
     else:
         check_own_blocks(spec)
         with torch.random.fork_rng(devices=[]):  # what a user's block draws, it draws from PyTorch's own generator

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from netspace.backends.checkpoints import Arrays
+from netspace.backends.torch_sgd import SGD
 from netspace.errors import CheckpointError
 
 
@@ -20,7 +21,7 @@ class TorchState:
 
     def __init__(
         self,
-        optimiser: torch.optim.Optimizer,
+        optimiser: SGD,
         generators: Mapping[str, torch.Generator],
         *,
         unsaved: Callable[[], str | None] = lambda: None,
@@ -43,22 +44,20 @@ class TorchState:
     @torch.no_grad()
     def restore(self, given: Mapping[str, npt.NDArray[Any]]) -> None:
         """Set the state. Raises: CheckpointError where the arrays are not those of these modules and generators."""
-        tensors, parameters = self._tensors(), self._parameters()
+        tensors, places = self._tensors(), self._places()
         expected = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
         expected |= {f"generators/{name}": tuple(g.get_state().shape) for name, g in self._generators.items()}
-        momenta = {name: tuple(name.rpartition("/")[::2]) for name in given if name.startswith("optimiser/")}
-        if not {of for of, _ in momenta.values()} <= set(parameters) or expected != {
-            name: array.shape for name, array in given.items() if name not in momenta
-        }:
+        momenta = {name: place for name, place in places.items() if name in given}
+        expected |= {name: tuple(self._optimiser.parameters[place].shape) for name, place in momenta.items()}
+        if expected != {name: array.shape for name, array in given.items()}:
             raise CheckpointError("its tensors are not those of this training")
         for name, tensor in tensors.items():
             tensor.copy_(torch.from_numpy(given[name]))
         for name, generator in self._generators.items():
             generator.set_state(torch.from_numpy(given[f"generators/{name}"]))
-        for name, (of, what) in momenta.items():
-            saved, parameter = torch.from_numpy(given[name]), parameters[of]
-            like = torch.empty_like(parameter) if saved.shape == parameter.shape else torch.empty_like(saved)
-            self._optimiser.state[parameter][what] = like.copy_(saved)
+        for name, place in momenta.items():
+            parameter = self._optimiser.parameters[place]
+            self._optimiser.momenta[place] = torch.empty_like(parameter).copy_(torch.from_numpy(given[name]))
 
     def _tensors(self) -> dict[str, Tensor]:
         """Return weights and statistics, which are set in place, so that their layout stays."""
@@ -68,16 +67,11 @@ class TorchState:
             for name, tensor in module.state_dict(keep_vars=True).items()
         }
 
-    def _parameters(self) -> dict[str, nn.Parameter]:
-        """Return what is optimised, by the beginning of the names of what the optimiser keeps of it."""
-        every = (parameter for group in self._optimiser.param_groups for parameter in group["params"])
-        return {f"optimiser/{i}": parameter for i, parameter in enumerate(every)}
-
     def _momenta(self) -> dict[str, Tensor]:
         """Return what the optimiser keeps: nothing before its first step, or without momentum."""
-        return {
-            f"{name}/{what}": value
-            for name, parameter in self._parameters().items()
-            for what, value in self._optimiser.state.get(parameter, {}).items()
-            if isinstance(value, Tensor)
-        }
+        momenta = zip(self._places(), self._optimiser.momenta, strict=True)
+        return {name: momentum for name, momentum in momenta if momentum is not None}
+
+    def _places(self) -> dict[str, int]:
+        """Return the number of each parameter by the name of its momentum."""
+        return {f"optimiser/{i}/momentum_buffer": i for i in range(len(self._optimiser.parameters))}

@@ -16,6 +16,7 @@ from netspace.backends.torch_images import Normalise, in_layout, resized
 from netspace.backends.torch_loss import mean_loss
 from netspace.backends.torch_memory import MicroBatches
 from netspace.backends.torch_mixing import Mixed, mixed
+from netspace.backends.torch_sgd import SGD
 from netspace.training.recipe import TrainingRecipe
 from netspace.training.splits import ByteArray
 
@@ -25,7 +26,7 @@ class TrainingStep:
     """A step of one training, called with what differs from step to step; `total` is where losses are added up."""
 
     network: nn.Module
-    optimiser: torch.optim.Optimizer
+    optimiser: SGD
     micro: MicroBatches
     normalise: Normalise
     recipe: TrainingRecipe
@@ -50,8 +51,7 @@ class TrainingStep:
         """
         batch = resized(augmented(self.normalise(images), self.recipe, draws), side)
         batch, mix = mixed(batch, draws)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.optimiser.rate = rate
         batch = in_layout(batch, self.kernels)
         self.total.add_(
             take_step(self.network, self.optimiser, self.micro, batch, labels, self.recipe, self.class_weights, mix)
@@ -60,22 +60,21 @@ class TrainingStep:
             self.average.update(weight)
 
 
-def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> torch.optim.SGD:
+def new_optimiser(network: nn.Module, recipe: TrainingRecipe, kernels: str) -> SGD:
     """Return what changes a network's weights."""
     on_cuda = next(network.parameters()).device.type == "cuda"
-    return torch.optim.SGD(
+    return SGD(
         network.parameters(),
-        lr=recipe.learning_rate,
+        rate=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
-        # One call for all tensors, in another order of operations; on CUDA it reads the learning rate there.
-        fused=kernels == "native" or on_cuda,
+        fused=kernels in ("blocked", "native") or on_cuda,
     )
 
 
 def take_step(
     network: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: SGD,
     micro: MicroBatches,
     images: Tensor,
     labels: Tensor,
