@@ -11,7 +11,8 @@ A page.md.jinja becomes page.md beside it. In a template, a store is named by it
 
 One entry of what `compare`, `importance` and `ranges` tell is `verdict(store, a, b)` of two spaces, `relation(store,
 name)` of what breaking it costs, `matters(store, space, name)` of what a forest says of a parameter, `best(store,
-space, parameter)` of where the best networks lie; and `read("runs/regnetx32/card.json")` is a file as it stands.
+space, parameter)` of where the best networks lie. `asked(store)` is what its comparisons ask of the p-value of one
+direction, and `read("runs/regnetx32/card.json")` is a file as it stands.
 """
 
 import functools
@@ -58,6 +59,7 @@ def filled(template: str, folder: Path) -> str:
         broken=lambda store: "\n".join(_broken_rules(told(f"importance {store}")["relations"])),
         verdict=lambda store, *pair: _entry(told(f"compare {store}")["verdicts"], spaces=list(pair)),
         relation=lambda store, name: _entry(told(f"importance {store}")["relations"], relation=name)["within"],
+        asked=lambda store: _asked(told(f"compare {store}")["verdicts"][0]["criteria"]),
         matters=lambda store, space, name: _entry(
             _entry(told(f"importance {store}")["parameters"], space=space)["groups"], name=name
         ),
@@ -74,6 +76,11 @@ def _entry(entries: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
     """Return the one entry that has these values. Raises: ValueError for none, or several."""
     (found,) = (entry for entry in entries if wanted.items() <= entry.items())
     return found
+
+
+def _asked(criteria: dict[str, Any]) -> str:
+    """Return what a comparison asks of the p-value of one direction."""
+    return f"{(1 - criteria['level']) / criteria['comparisons'] / 2:.2g}"
 
 
 def _printed(folder: Path, command: str) -> Iterable[str]:

@@ -65,6 +65,7 @@ def by_hand(data):
     Also the mean loss, and the trial.
     """
     trial = Trial(network=fitted(SPEC, data), recipe=RECIPE, data=data.fingerprint, processes=2)
+    torch.set_num_threads(trial.threads)  # sums depend on it
     copies = [build(trial.network, seed=trial.stream_seed("initialisation")) for _ in range(2)]
     copies = [copy.to(memory_format=torch.channels_last).train() for copy in copies]
     draws = [torch.Generator().manual_seed(trial.stream_seed("augmentation") + number) for number in range(2)]
