@@ -81,7 +81,7 @@ def test_without_checks_each_sentence_names_the_line_that_is_missing():
     assert "`epochs = 18` under [checks] in the study file" in found[1].sentence
     assert "`budget` under [checks] in the study file" in found[2].sentence
     dear = assumptions(good(), SPACES, criteria=CRITERIA, dear=good())[1]
-    assert "`seeds = 2` under [checks] in the study file" in dict(dear.evidence)["Ceiling that chance sets"]
+    assert "`seeds = 1` under [checks] in the study file" in dict(dear.evidence)["Ceiling that chance sets"]
 
 
 def test_an_opposite_verdict_about_spaces_is_enough_to_fail():

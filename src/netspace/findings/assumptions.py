@@ -73,6 +73,9 @@ MOST_PAIRS = 0.5
 """The share of the pairs of spaces that must be decided alike at both budgets: one pair of many may be the easiest,
 and pairs that stay open show nothing."""
 
+MORE = "raise `share` under [checks], or a rung's `keep`, in the study file"
+"""What has more networks trained for longer."""
+
 LOOKED_AT = 100
 """Networks of a space that another must hold to count as what it refines: 3 in 100 outside would be seen with 95 %."""
 
@@ -162,8 +165,7 @@ def _cheap_ranks_like_dear(
         few = len(both) < FEWEST_RANKED
         return told(
             standing=Standing.NOT_ENOUGH_DATA,
-            sentence=f"{count(len(both), 'network')} trained for longer, of {FEWEST_RANKED} that this takes: raise "
-            "`share` under [checks] in the study file."
+            sentence=f"{count(len(both), 'network')} trained for longer, of {FEWEST_RANKED} that this takes: {MORE}."
             if few
             else f"The errors of {len(both)} networks are all alike, which leaves no order to compare.",
         )
@@ -195,7 +197,7 @@ def _cheap_ranks_like_dear(
     elif order.high < LEAST_ORDER:
         standing, more = Standing.FAILS, "."
     else:
-        standing, more = Standing.NOT_ENOUGH_DATA, ": raise `share` under [checks] in the study file."
+        standing, more = Standing.NOT_ENOUGH_DATA, f": {MORE}."
     return told(standing=standing, sentence=sentence + more, evidence=tuple(evidence))
 
 
@@ -207,7 +209,7 @@ def _ceiling(
     pairs = itertools.combinations(again.T, 2) if len(again) else ()
     found = [one.spearman.value for pair in pairs if (one := fidelity(*pair, spaces=space_of_each)) is not None]
     if not found:
-        return [("Ceiling that chance sets", "not known: `seeds = 2` under [checks] in the study file measures it")]
+        return [("Ceiling that chance sets", "not known: `seeds = 1` under [checks] in the study file measures it")]
     repeat = sum(found) / len(found)
     ceiling = noise_ceiling(repeat)
     told = [
