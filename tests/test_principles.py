@@ -138,6 +138,29 @@ def test_a_stopped_walk_continues(store):
     assert step.networks == 2
 
 
+def test_a_trained_walk_is_told_again_from_its_stores_alone(tmp_path):
+    random = np.random.default_rng(0)
+    images = tmp_path / "mine.npz"
+    np.savez(images, images=random.integers(0, 256, (60, 8, 8), dtype=np.uint8), labels=np.arange(60) % 2)
+    (tmp_path / "study.toml").write_text(
+        ONE.replace('"digits"', f'"npz:{images}"').replace("batch_size = 50", "batch_size = 5")
+    )
+    study = Study.open(tmp_path / "study.toml", output=tmp_path / "out")
+    study.run(executor=Known())
+    steps = list(Walk(study, networks=2).confirm(executor=Known()))
+    images.unlink()
+    for file in (tmp_path / "out").rglob("study.db"):
+        place = tmp_path / "again" / file.relative_to(tmp_path / "out")
+        place.parent.mkdir(parents=True)
+        shutil.copy(file, place)
+    again = Walk(Study.open(tmp_path / "again"), networks=2)
+    told = list(again.confirm())
+    assert [step.verdict.sentence for step in told] == [step.verdict.sentence for step in steps]
+    assert again.write().read_text().count(" not taken.") == 6
+    with pytest.raises(InputError, match="mine.npz"):  # to train more, the images are needed
+        next(Walk(Study.open(tmp_path / "again"), networks=3).confirm())
+
+
 def test_a_space_without_fresh_networks_is_left_alone(tmp_path, trained, monkeypatch):
     monkeypatch.chdir(tmp_path)
     changes = {

@@ -11,8 +11,9 @@ A page.md.jinja becomes page.md beside it. In a template, a store is named by it
 
 One entry of what `compare`, `importance` and `ranges` tell is `verdict(store, a, b)` of two spaces, `relation(store,
 name)` of what breaking it costs, `matters(store, space, name)` of what a forest says of a parameter, `best(store,
-space, parameter)` of where the best networks lie. `asked(store)` is what its comparisons ask of the p-value of one
-direction, and `read("runs/regnetx32/card.json")` is a file as it stands.
+space, parameter)` of where the best networks lie; of any other list it is `entry(list, way="random", budget=60)`.
+`asked(store)` is what its comparisons ask of the p-value of one direction, and `read("runs/regnetx32/card.json")` is a
+file as it stands.
 """
 
 import functools
@@ -52,6 +53,7 @@ def filled(template: str, folder: Path) -> str:
     environment.filters.update(FILTERS)
     environment.globals.update(
         told=told,
+        entry=_entry,
         read=lambda file: json.loads((folder / file).read_text("utf-8")),
         printed=lambda command: "\n".join(_printed(folder, command)),
         spaces=lambda store: "\n".join(_spaces(told(f"compare {store}")["spaces"])),

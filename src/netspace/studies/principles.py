@@ -130,6 +130,7 @@ class Walk:
     ) -> Iterator[Step]:
         """Yield every step once it is decided; what a step needs is trained before it is yielded.
 
+        A step that is trained is judged from its store alone, without the data.
         Raises: as `Study.run`; ExecutionError where it was stopped.
         """
         for principle in PRINCIPLES:
@@ -139,18 +140,19 @@ class Walk:
             except NothingToDo as problem:
                 step = Step(principle=principle, skipped=str(problem))
             else:
-                progress = study.run(
-                    executor=executor,
-                    workers=workers,
-                    grace=grace,
-                    data_dir=data_dir,
-                    on_progress=on_progress,
-                    should_stop=should_stop,
-                )
-                if progress.remaining:
-                    done = f"{progress.total - progress.remaining} of {progress.total} networks of this step"
-                    where = f"have a result in {study.place.name!r}"
-                    raise ExecutionError(f"stopped: {done} {where}; the same command continues")
+                if not _is_trained(study):
+                    progress = study.run(
+                        executor=executor,
+                        workers=workers,
+                        grace=grace,
+                        data_dir=data_dir,
+                        on_progress=on_progress,
+                        should_stop=should_stop,
+                    )
+                    if progress.remaining:
+                        done = f"{progress.total - progress.remaining} of {progress.total} networks of this step"
+                        where = f"have a result in {study.place.name!r}"
+                        raise ExecutionError(f"stopped: {done} {where}; the same command continues")
                 step = self._judged(step, study)
                 if step.taken:
                     self._present = refined
@@ -229,6 +231,8 @@ class Walk:
         content = values.digest(replace(spec, name="any", networks=1, comparison=of_study))
         where = ("principles", f"{principle.key}-{content[:6]}")
         study = Study(spec, text, self.study.folder.joinpath(*where), place=self.study.place.inside(*where))
+        if _is_trained(study):
+            return study
         try:
             drawn = study.draw(data_dir=data_dir)
         except StudyFileError as problem:  # all else in the file was right before: too few networks in the budget
@@ -300,6 +304,15 @@ class Walk:
             rung=None,
             comparison=spec.comparison.once,
         )
+
+
+def _is_trained(study: Study) -> bool:
+    """Return whether a step's store says all of it, so that neither data nor a draw is needed."""
+    try:
+        with Store.open(study.place) as store:
+            return store.text == study.text and all(None not in one.results for one in store.populations())
+    except StoreError:  # there is none, or the run will say what is wrong with it
+        return False
 
 
 def _comments(step: Step) -> list[str]:
