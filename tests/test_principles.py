@@ -157,7 +157,7 @@ def test_a_trained_walk_is_told_again_from_its_stores_alone(tmp_path):
     told = list(again.confirm())
     assert [step.verdict.sentence for step in told] == [step.verdict.sentence for step in steps]
     assert again.write().read_text().count(" not taken.") == 6
-    with pytest.raises(InputError, match="mine.npz"):  # to train more, the images are needed
+    with pytest.raises(InputError, match=r"mine\.npz"):  # to train more, the images are needed
         next(Walk(Study.open(tmp_path / "again"), networks=3).confirm())
 
 
