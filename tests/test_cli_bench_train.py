@@ -1,6 +1,13 @@
 """`netspace bench train` trains the same networks every way, for real, and says how fast."""
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,3 +59,38 @@ def test_the_data_s_folder_is_the_one_that_is_named(study_file: Path) -> None:
     done = CliRunner().invoke(app, ["bench", "train", str(study_file), "--data-dir", "nowhere"])
     assert done.exit_code
     assert "nowhere" in f"{done.output} {done.exception}"
+
+
+def test_an_ended_measurement_leaves_nothing_behind(study_file: Path, tmp_path: Path) -> None:
+    """Neither a training that goes on nor the folder of its stores."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    words = ("bench", "train", str(study_file), "--epochs", "500", "--ways", "float32 torch")
+    measuring = subprocess.Popen(
+        [sys.executable, "-m", "netspace", *words], env={**os.environ, "TMPDIR": str(folder)}, stderr=subprocess.PIPE
+    )
+    wait_until(lambda: any(folder.rglob("study.db")))
+    assert processes_about(folder)
+    measuring.send_signal(signal.SIGTERM)
+    _, said = measuring.communicate(timeout=30)
+    assert measuring.returncode == 1
+    assert said.decode().splitlines()[-1] == "netspace: interrupted"
+    wait_until(lambda: not processes_about(folder))
+    assert not any(folder.iterdir())
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def processes_about(folder: Path) -> list[bytes]:
+    """Return an entry for each process whose folder for temporary files this is."""
+    mine = f"TMPDIR={folder}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found += [one for one in (process / "environ").read_bytes().split(b"\0") if one == mine]
+    return found

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed or stopped, 2 wrong usage.
 
 import io
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -78,6 +79,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a letter that the terminal lacks is no reason to fail
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends as by Ctrl-C
     try:
         code = app(arguments, prog_name="netspace", standalone_mode=False) or 0
         if code == INTERRUPTED:
@@ -87,6 +89,8 @@ def main() -> None:
         if debug:
             traceback.print_exc()
         code = _tell(problem)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code)
 
 
