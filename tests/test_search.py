@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
 
 search = SimpleNamespace(**runpy.run_path(Path(__file__).parents[1] / "examples" / "chapter" / "search.py"))
 
@@ -54,38 +53,49 @@ def test_halving_keeps_a_third_within_its_budget_and_could_not_begin_with_more(s
     assert winner == (min(kept_and_cost(count)[0], key=lambda network: networks.longer[network]) if count else -1)
 
 
-def test_a_better_space_wins_once_it_is_paid_for():
+@given(st.integers(0, 1000), st.floats(0, 300))
+def test_a_space_is_chosen_by_its_first_networks_and_all_of_them_are_paid(seed, budget):
+    chance = np.random.default_rng(seed)
+    pools = [pool(chance), pool(chance, gain=0.001)]
+    orders = [chance.permutation(40), chance.permutation(40)]
+    chosen, (winner, count) = search.space_first(pools, orders, budget, 6)
+    medians = [np.median(networks.short[order[:6]]) for networks, order in zip(pools, orders, strict=True)]
+    assert medians[chosen] == min(medians)
+    other = pools[1 - chosen].short_cost[orders[1 - chosen][:6]].sum()
+    alone = search.halving(pools[chosen], orders[chosen], budget - other)
+    assert (winner, count - 6) == (alone if alone[1] >= 6 else (-1, 0))
+
+
+def told(spaces, *, learning=12, budget=100.0):
+    return {row.way: row for row in search.rows(spaces, (budget,), learning, 400)}
+
+
+def test_a_better_space_is_found_and_pays_most_for_who_knows_it():
     chance = np.random.default_rng(0)
-    wide, better = pool(chance, size=96), pool(chance, size=96, gain=0.02)
-    told = {(row.way, row.budget): row for row in search.rows(wide, better, (60.0, 200.0), 48, 400)}
-    known = told["space known", 60.0]
+    found = told({"wide": pool(chance, size=96), "better": pool(chance, size=96, gain=0.02)})
+    assert list(found) == ["random", "halving", "space first", "in better"]
+    known, first = found["in better"], found["space first"]
     assert known.gain[1] > 0.01
-    assert known.error[0] < told["halving", 60.0].error[0] < told["random", 60.0].error[0]
-    # Of 60 trainings 48 go into learning the space, which leaves too few for most of the gain.
-    first = told["space first", 60.0]
-    assert first.networks < known.networks / 3
-    assert told["space first", 200.0].gain[0] > first.gain[0]
+    assert known.error[0] < first.error[0] < found["halving"].error[0] < found["random"].error[0]
 
 
-def test_ways_that_search_one_space_search_the_same_networks():
+def test_ways_that_search_one_space_meet_the_same_networks():
     networks = pool(np.random.default_rng(1), size=96)
-    rows = {row.way: row for row in search.rows(networks, networks, (100.0,), 0, 400)}
-    assert rows["halving"].networks == pytest.approx(rows["space known"].networks, rel=0.1)
-    assert rows["space first"].gain[1] < rows["halving"].gain[0] < rows["space first"].gain[2]
+    found = told({"one": networks, "same": networks})
+    assert found["halving"].networks == pytest.approx(found["in same"].networks, rel=0.1)
+    assert found["in same"].gain[1] < found["halving"].gain[0] < found["in same"].gain[2]
+    assert told({"one": networks})["space first"].gain == told({"one": networks})["halving"].gain
 
 
 def test_nothing_is_told_where_winners_are_unknown_or_nothing_was_trained():
     networks = pool(np.random.default_rng(2), size=96, hidden=0.3)
-    rows = {row.way: row for row in search.rows(networks, networks, (100.0,), 120, 400)}
-    assert rows["random"].error is rows["random"].gain is None
-    assert 0.05 < rows["random"].unknown < 0.6
-    assert rows["space first"].nothing == 1
-    assert rows["space first"].networks == 0
-    assert rows["space first"].error is None
+    found = told({"one": networks, "two": networks}, learning=90)
+    assert found["random"].error is found["random"].gain is None
+    assert 0.05 < found["random"].unknown < 0.6
+    first = found["space first"]
+    assert (first.nothing, first.unknown, first.error) == (1, 0, None)
 
 
 def test_the_same_results_are_told_again():
     networks = pool(np.random.default_rng(3))
-    once, again = (search.rows(networks, networks, (50.0,), 10, 200) for _ in range(2))
-    assert once == again
-    assert_array_equal([row.unknown for row in once], 0)
+    assert told({"one": networks}) == told({"one": networks})

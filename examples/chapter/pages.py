@@ -37,10 +37,11 @@ LONGEST = 120
 FILTERS = {
     "percent": lambda share: f"{100 * share:.3g} %",
     "points": lambda share: f"{100 * share:#.2g}".rstrip("."),
+    "decimals": lambda value: f"{value:z.2f}",
     "p": lambda value: "p < 0.001" if value < 0.001 else f"p = {value:.2g}",
     "count": lambda number: f"{number:,}",
 }
-"""How a number is written: a share, a difference of two shares, a p-value, a count."""
+"""How a number is written: a share, a difference of two shares, any other to two decimals, a p-value, a count."""
 
 
 def filled(template: str, folder: Path) -> str:

@@ -3,30 +3,29 @@
     netspace run examples/chapter/search.toml
     python examples/chapter/search.py
 
-Every network of two populations was trained for one epoch and for four; the best third by the latter for sixteen, from
-another seed. Searches are replayed on these results, each on networks drawn for it: which networks a search would
+Every network of three populations was trained for one epoch and for four; the best third by the latter for sixteen,
+from another seed. Searches are replayed on these results, each on networks drawn for it: which networks a search would
 have trained, and which one it would have returned, follow from its rule and its budget alone. What it returns is
 judged by the sixteen epochs, which no search has seen.
 
-- *random*: networks of the wide space, four epochs each; the lowest error wins.
-- *halving*: networks of the wide space, one epoch each, the best third of them four more from the start (Jamieson and
+- *random*: networks of the first, the widest space, four epochs each; the lowest error wins.
+- *halving*: networks of the widest space, one epoch each, the best third of them four more from the start (Jamieson and
   Talwalkar 2016, arXiv 1502.07943).
-- *space first*: one epoch for `--learning` networks of the wide space, from which a simpler space is learned; the rest
-  of the budget is halving in that one.
-- *space known*: the same for the second network and every later one, when the space has been paid for.
-
-That 48 networks always lead to the simpler space is taken for granted; the study of `study.toml` says how sure that is.
+- *space first*: one epoch for `--learning` networks of every space; where the median is lowest, halving goes on among
+  these networks and further ones.
+- *in ...*: halving in one of the other spaces from the beginning, for whoever knows that it is the right one.
 
 Costs are the core-seconds that were measured, told in trainings of one epoch. A search draws its networks from those of
-the pool, with replacement. Limits (95 %) are of the mean over all searches and of its difference from random search, by
-a bootstrap of the pools. A winner that was not among those trained for sixteen epochs is "unknown": where that is more
-than one search in twenty, or a search could train nothing, no mean is told, for it would flatter.
+the pool, with replacement; all ways meet the networks of a space in the same order. Limits (95 %) are of the mean over
+all searches and of its difference from random search, by a bootstrap of the pools. A winner that was not among those
+trained for sixteen epochs is "unknown": where that is more than one search in twenty, or a search could train nothing,
+no mean is told, for it would flatter.
 """
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,8 @@ class Pool:
         return len(self.short)
 
 
-Way = Callable[[Pool, Order, float], tuple[int, int]]
+Way = Callable[[float], tuple[int, int, int]]
+"""A search of a budget [s]: the space and the network that win (-1 for none), and how many networks were trained."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class Row:
 
 
 def pools(folder: Path) -> dict[str, Pool]:
-    """Return the pool of every space of a study with two rungs, in the order of its file."""
+    """Return the pool of every space of a study with three rungs, in the order of its file."""
     study = Study.open(folder)
     first, rungs = study.populations(), study.climbed()
     for number in (1, 2, 3):
@@ -106,10 +106,13 @@ def random_search(pool: Pool, order: Order, budget: float) -> tuple[int, int]:
     return int(taken[np.argmin(pool.longer[taken])]) if len(taken) else -1, len(taken)
 
 
-def halving(pool: Pool, order: Order, budget: float) -> tuple[int, int]:
-    """Return the network that wins, and how many were trained for one epoch: the most for which the budget has room."""
+def halving(pool: Pool, order: Order, budget: float, least: int = KEPT) -> tuple[int, int]:
+    """Return the network that wins, and how many were trained for one epoch: the most for which the budget has room.
+
+    Where it has none for `least` networks, it is -1 and 0.
+    """
     spent = np.cumsum(pool.short_cost[order])
-    for count in range(int(np.searchsorted(spent, budget)), KEPT - 1, -1):
+    for count in range(int(np.searchsorted(spent, budget)), least - 1, -1):
         taken = order[:count]
         kept = taken[np.argsort(pool.short[taken], kind="stable")[: count // KEPT]]
         if spent[count - 1] + pool.longer_cost[kept].sum() <= budget:
@@ -117,57 +120,71 @@ def halving(pool: Pool, order: Order, budget: float) -> tuple[int, int]:
     return -1, 0
 
 
-def rows(wide: Pool, narrow: Pool, budgets: Sequence[float], learning: int, replays: int) -> list[Row]:
+def space_first(
+    pools: Sequence[Pool], orders: Sequence[Order], budget: float, learning: int
+) -> tuple[int, tuple[int, int]]:
+    """Return the space with the lowest median of its first networks, and what halving among those and more comes to."""
+    tried = [order[:learning] for order in orders]
+    chosen = int(np.argmin([np.median(pool.short[first]) for pool, first in zip(pools, tried, strict=True)]))
+    costs = [pool.short_cost[first].sum() for pool, first in zip(pools, tried, strict=True)]
+    others = sum(cost for space, cost in enumerate(costs) if space != chosen)
+    winner, count = halving(pools[chosen], orders[chosen], budget - others, learning)
+    return chosen, (winner, count + learning * (len(pools) - 1))
+
+
+def ways(spaces: Mapping[str, Pool], orders: Sequence[Order], learning: int) -> dict[str, Way]:
+    """Return every way of searching, on networks in these orders."""
+    pools = list(spaces.values())
+
+    def among_all(budget: float) -> tuple[int, int, int]:
+        chosen, (winner, count) = space_first(pools, orders, budget, learning)
+        return chosen, winner, count
+
+    def alone(search: Callable[[Pool, Order, float], tuple[int, int]], space: int) -> Way:
+        return lambda budget: (space, *search(pools[space], orders[space], budget))
+
+    known = {f"in {name}": alone(halving, space) for space, name in enumerate(spaces) if space}
+    return {"random": alone(random_search, 0), "halving": alone(halving, 0), "space first": among_all} | known
+
+
+def rows(spaces: Mapping[str, Pool], budgets: Sequence[float], learning: int, replays: int) -> list[Row]:
     """Return a line for every budget, in trainings of one epoch, and every way of searching."""
-    unit = float(np.median(np.concatenate([wide.short_cost, narrow.short_cost])))
-    learned = learning * float(np.median(wide.short_cost))
-    ways: dict[str, tuple[Pool, Way, float]] = {
-        "random": (wide, random_search, 0.0),
-        "halving": (wide, halving, 0.0),
-        "space first": (narrow, halving, learned),
-        "space known": (narrow, halving, 0.0),
-    }
-    each = max(1, replays // POOLS)
-    return [
-        row
-        for budget in budgets
-        for row in _of_budget(ways, budget, {way: budget * unit - paid for way, (_, _, paid) in ways.items()}, each)
-    ]
+    pools = list(spaces.values())
+    unit = float(np.median(np.concatenate([pool.short_cost for pool in pools])))
+    return [row for budget in budgets for row in _of_budget(spaces, budget, budget * unit, learning, replays)]
 
 
-def _of_budget(
-    ways: dict[str, tuple[Pool, Way, float]], budget: float, seconds: dict[str, float], each: int
-) -> list[Row]:
-    """Return the lines of a budget, of so many searches in each of the resampled pools."""
+def _of_budget(spaces: Mapping[str, Pool], budget: float, seconds: float, learning: int, replays: int) -> Iterator[Row]:
+    """Yield the lines of a budget, of searches in each of the resampled pools."""
     chance = np.random.default_rng(0)
-    won: dict[str, list[list[tuple[int, int]]]] = {way: [] for way in ways}
+    longest = [np.append(pool.longest, np.nan) for pool in spaces.values()]  # the last one is of no network
+    won: dict[str, list[list[tuple[float, int, bool]]]] = {}
     for _ in range(POOLS):
-        # Pools of one size are resampled alike, so that all ways that search one search the same networks.
-        again = {size: chance.integers(0, size, size) for size in {len(pool) for pool, _, _ in ways.values()}}
-        for way, (pool, search, _) in ways.items():
-            networks = again[len(pool)]
-            orders = (networks[chance.integers(0, len(pool), MOST * len(pool))] for _ in range(each))
-            won[way].append([search(pool, order, seconds[way]) for order in orders])
-    means, found = {}, []
-    for way, (pool, _, _) in ways.items():
-        winners = np.array([[network for network, _ in searches] for searches in won[way]])
-        errors = np.where(winners >= 0, pool.longest[winners], np.nan)
-        nothing = float((winners < 0).mean())
-        unknown = float(np.isnan(errors).mean()) - nothing
-        told = nothing == 0 and unknown <= UNKNOWN
+        again = [chance.integers(0, len(pool), len(pool)) for pool in spaces.values()]
+        searches: dict[str, list[tuple[float, int, bool]]] = {}
+        for _ in range(max(1, replays // POOLS)):
+            orders = [pool[chance.integers(0, len(pool), MOST * len(pool))] for pool in again]
+            for way, search in ways(spaces, orders, learning).items():
+                space, winner, count = search(seconds)
+                searches.setdefault(way, []).append((longest[space][winner], count, winner < 0))
+        for way, found in searches.items():
+            won.setdefault(way, []).append(found)
+    means: dict[str, Array] = {}
+    for way, found_by_pool in won.items():
+        errors, counts, nothing = np.moveaxis(np.array(found_by_pool), -1, 0)
+        none = float(nothing.mean())
+        unknown = float(np.isnan(errors).mean()) - none
+        told = none == 0 and unknown <= UNKNOWN
         means[way] = np.nanmean(errors, axis=1) if told else np.full(POOLS, np.nan)
-        found.append(
-            Row(
-                way=way,
-                budget=budget,
-                networks=float(np.mean([count for searches in won[way] for _, count in searches])),
-                error=_limits(means[way]) if told else None,
-                gain=_limits(means["random"] - means[way]) if told and way != "random" else None,
-                unknown=unknown,
-                nothing=nothing,
-            )
+        yield Row(
+            way=way,
+            budget=budget,
+            networks=float(counts.mean()),
+            error=_limits(means[way]) if told else None,
+            gain=_limits(means["random"] - means[way]) if told and way != "random" else None,
+            unknown=unknown,
+            nothing=none,
         )
-    return found
 
 
 def _limits(values: Array) -> tuple[float, float, float] | None:
@@ -190,22 +207,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, nargs="?", default=Path("runs/chapter_search"))
     parser.add_argument("--budgets", default="60,120,200", help="in trainings of one epoch")
-    parser.add_argument("--learning", type=int, default=48, help="networks from which the space is learned")
+    parser.add_argument("--learning", type=int, default=12, help="networks of each space by which one is chosen")
     parser.add_argument("--replays", type=int, default=5000, help="searches of each way and budget")
     parser.add_argument("--json", action="store_true", help="for a program to read")
     asked = parser.parse_args()
-    (wide, first), (narrow, second) = pools(asked.study).items()
-    found = rows(first, second, [float(one) for one in asked.budgets.split(",")], asked.learning, asked.replays)
+    spaces = pools(asked.study)
+    found = rows(spaces, [float(one) for one in asked.budgets.split(",")], asked.learning, asked.replays)
     if asked.json:
         print(json.dumps([dataclasses.asdict(row) for row in found]))
         return
-    print(f"{wide}, from which {narrow} is learned by {asked.learning} networks; about {asked.replays:,} searches each")
-    print(
-        f"{'way':13}{'budget':>7}{'networks':>9}{'error [%]':>25}{'better than random':>25}{'unknown':>9}{'nothing':>9}"
-    )
+    wide, *others = spaces
+    print(f"{wide}, and {' and '.join(repr(name) for name in others)}; about {asked.replays:,} searches each")
+    first = max(len(row.way) for row in found)
+    print(f"{'way':{first}}{'budget':>8}{'networks':>9}{'error [%]':>23}{'better than random':>23}  unknown  nothing")
     for row in found:
         print(
-            f"{row.way:13}{row.budget:>7g}{row.networks:>9.1f}{_points(row.error):>25}{_points(row.gain, '+'):>25}"
+            f"{row.way:{first}}{row.budget:>8g}{row.networks:>9.1f}{_points(row.error):>23}{_points(row.gain, '+'):>23}"
             f"{row.unknown:>9.1%}{row.nothing:>9.1%}"
         )
 
