@@ -50,6 +50,7 @@ FIGURES = {
     "regnety": ("edf",),
     "study/checks/budget": ("pairs",),
     "search": ("edf",),
+    "own_rule": ("pairs",),
 }
 """Which figures are kept of each store, by its path among the exports."""
 
