@@ -50,7 +50,7 @@ FIGURES = {
     "regnety": ("edf",),
     "study/checks/budget": ("pairs",),
     "search": ("edf",),
-    "own_rule": ("pairs",),
+    "own_rule": ("edf",),
 }
 """Which figures are kept of each store, by its path among the exports."""
 
