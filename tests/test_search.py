@@ -1,4 +1,4 @@
-"""The chapter's three searches, replayed: what each may spend, what it returns, and what is told of many of them."""
+"""The chapter's searches, replayed: what each may spend, what it returns, and what is told of many of them."""
 
 import runpy
 from pathlib import Path
